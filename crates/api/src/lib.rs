@@ -1,0 +1,1 @@
+//! Promises: the shapes seen outside, HTTP v1 and the manifests.

@@ -1,0 +1,1 @@
+//! Asks: the one HTTP caller, sessions, retries, region links.

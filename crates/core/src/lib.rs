@@ -1,0 +1,1 @@
+//! Decides values: ids, clocks, version vectors, entries, data types, policies, conflicts.

@@ -1,0 +1,1 @@
+//! Serves: HTTP, the region's Raft group, links, background work, telemetry.

@@ -1,0 +1,1 @@
+//! Torments: seeded schedules of faults against the real core, replication and store.
