@@ -1,0 +1,666 @@
+//! The bytes of entries and intents, as logged and shipped.
+//!
+//! An entry is a Protocol Buffers message in a frame: magic `At`, format version (1 byte), codec (1 byte,
+//! 0 = plain), length (4, little-endian), CRC32C of the message (4), message. A relay forwards the frame as
+//! it came; it never decodes and encodes again, so fields of newer versions survive.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use prost::Message;
+
+use crate::content::{Content, Value};
+use crate::counter::{Floor, Position};
+use crate::entry::{Entry, Operation, SlotWrite};
+use crate::hlc::Timestamp;
+use crate::ids::{CollectionName, Dot, Key, ReplicaId};
+use crate::intent::{Action, Intent, Precondition};
+use crate::path::Path;
+use crate::version_vector::VersionVector;
+
+/// Format version of entry frames.
+pub const ENTRY_VERSION: u8 = 1;
+/// Bytes before the message.
+pub const FRAME_HEADER_BYTES: usize = 12;
+const MAGIC: [u8; 2] = *b"At";
+
+/// Bytes that are not an entry of a known version. Named so that a link can stop at it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadFrame {
+    /// Fewer bytes than the header says.
+    #[error("an entry is cut: {given} of {needed} bytes")]
+    Cut {
+        /// Bytes there.
+        given: usize,
+        /// Bytes needed.
+        needed: usize,
+    },
+    /// Another magic.
+    #[error("bytes that are not an entry")]
+    NotAnEntry,
+    /// A newer format.
+    #[error("an entry of format version {0}; this node knows {ENTRY_VERSION}: upgrade it")]
+    UnknownVersion(u8),
+    /// A codec that is not known.
+    #[error("an entry of unknown codec {0}: upgrade this node")]
+    UnknownCodec(u8),
+    /// The checksum does not fit.
+    #[error("an entry whose checksum does not fit: it was damaged on disk or on the way")]
+    Checksum,
+    /// The message says something impossible.
+    #[error("an entry that cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// An entry's frame.
+#[must_use]
+pub fn encode_entry(entry: &Entry) -> Bytes {
+    let message = pb::Entry::from(entry);
+    let length = message.encoded_len();
+    let mut out = BytesMut::with_capacity(FRAME_HEADER_BYTES + length);
+    out.put_slice(&MAGIC);
+    out.put_u8(ENTRY_VERSION);
+    out.put_u8(0);
+    out.put_u32_le(u32::try_from(length).expect("an entry is far below 4 GiB"));
+    out.put_u32_le(0);
+    message.encode(&mut out).expect("a BytesMut grows");
+    let sum = crc32c::crc32c(&out[FRAME_HEADER_BYTES..]);
+    out[8..FRAME_HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+    out.freeze()
+}
+
+/// Splits the first frame off `bytes` and checks it, without decoding the message.
+///
+/// # Errors
+/// [`BadFrame`]; `bytes` is unchanged then.
+pub fn split_frame(bytes: &mut Bytes) -> Result<Bytes, BadFrame> {
+    let cut = |needed| BadFrame::Cut {
+        given: bytes.len(),
+        needed,
+    };
+    if bytes.len() < FRAME_HEADER_BYTES {
+        return Err(cut(FRAME_HEADER_BYTES));
+    }
+    let mut header = &bytes[..FRAME_HEADER_BYTES];
+    if header[..2] != MAGIC {
+        return Err(BadFrame::NotAnEntry);
+    }
+    header.advance(2);
+    let version = header.get_u8();
+    if version != ENTRY_VERSION {
+        return Err(BadFrame::UnknownVersion(version));
+    }
+    let codec = header.get_u8();
+    if codec != 0 {
+        return Err(BadFrame::UnknownCodec(codec));
+    }
+    let needed = FRAME_HEADER_BYTES + header.get_u32_le() as usize;
+    let sum = header.get_u32_le();
+    if bytes.len() < needed {
+        return Err(cut(needed));
+    }
+    if crc32c::crc32c(&bytes[FRAME_HEADER_BYTES..needed]) != sum {
+        return Err(BadFrame::Checksum);
+    }
+    Ok(bytes.split_to(needed))
+}
+
+/// Reads the entry in a whole frame.
+///
+/// # Errors
+/// [`BadFrame`].
+pub fn decode_entry(frame: &Bytes) -> Result<Entry, BadFrame> {
+    let mut rest = frame.clone();
+    let mut frame = split_frame(&mut rest)?;
+    if !rest.is_empty() {
+        return Err(BadFrame::Malformed("bytes after the entry".into()));
+    }
+    frame.advance(FRAME_HEADER_BYTES);
+    let message = pb::Entry::decode(frame).map_err(|e| BadFrame::Malformed(e.to_string()))?;
+    message.try_into()
+}
+
+/// Reads only an entry's dot, time and dependencies: what a waiting room needs.
+///
+/// # Errors
+/// [`BadFrame`].
+pub fn decode_header(frame: &Bytes) -> Result<(Dot, Timestamp, VersionVector), BadFrame> {
+    let message = frame.slice(FRAME_HEADER_BYTES.min(frame.len())..);
+    let header =
+        pb::EntryHeader::decode(message).map_err(|e| BadFrame::Malformed(e.to_string()))?;
+    let dot = Dot {
+        replica: ReplicaId(header.replica),
+        seq: header.seq,
+    };
+    let dependencies = header
+        .dependencies
+        .map(VersionVector::try_from)
+        .transpose()?;
+    Ok((
+        dot,
+        Timestamp(header.time),
+        dependencies.unwrap_or_default(),
+    ))
+}
+
+/// Protocol Buffers messages. Field numbers are never reused.
+pub mod pb {
+    use prost::Message;
+    use prost::bytes::Bytes;
+
+    /// A version vector: two lists of equal length.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Vector {
+        /// Replica ids, ascending.
+        #[prost(fixed64, repeated, tag = "1")]
+        pub replicas: Vec<u64>,
+        /// Sequences.
+        #[prost(uint64, repeated, tag = "2")]
+        pub seqs: Vec<u64>,
+    }
+
+    /// An entry without its operations.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct EntryHeader {
+        /// Origin.
+        #[prost(fixed64, tag = "1")]
+        pub replica: u64,
+        /// Sequence.
+        #[prost(uint64, tag = "2")]
+        pub seq: u64,
+        /// HLC.
+        #[prost(fixed64, tag = "3")]
+        pub time: u64,
+        /// Dependencies.
+        #[prost(message, optional, tag = "4")]
+        pub dependencies: Option<Vector>,
+    }
+
+    /// An entry.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Entry {
+        /// Origin.
+        #[prost(fixed64, tag = "1")]
+        pub replica: u64,
+        /// Sequence.
+        #[prost(uint64, tag = "2")]
+        pub seq: u64,
+        /// HLC.
+        #[prost(fixed64, tag = "3")]
+        pub time: u64,
+        /// Dependencies.
+        #[prost(message, optional, tag = "4")]
+        pub dependencies: Option<Vector>,
+        /// Operations.
+        #[prost(message, repeated, tag = "5")]
+        pub operations: Vec<Operation>,
+        /// W3C traceparent.
+        #[prost(bytes = "bytes", tag = "6")]
+        pub trace: Bytes,
+    }
+
+    /// An operation.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Operation {
+        /// Collection name.
+        #[prost(string, tag = "1")]
+        pub collection: String,
+        /// Key.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub key: Bytes,
+        /// Narrowed context.
+        #[prost(message, optional, tag = "3")]
+        pub context: Option<Vector>,
+        /// Slot writes.
+        #[prost(message, repeated, tag = "4")]
+        pub writes: Vec<SlotWrite>,
+    }
+
+    /// A slot write.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct SlotWrite {
+        /// Encoded path.
+        #[prost(bytes = "bytes", tag = "1")]
+        pub path: Bytes,
+        /// What to do.
+        #[prost(oneof = "slot_write::Kind", tags = "2, 3, 4, 5, 6, 7, 8")]
+        pub kind: Option<slot_write::Kind>,
+        /// Assign: take what was seen below.
+        #[prost(bool, tag = "9")]
+        pub clear: bool,
+        /// Assign: the writer saw nothing there.
+        #[prost(bool, tag = "10")]
+        pub creates: bool,
+    }
+
+    /// Kinds of slot writes.
+    pub mod slot_write {
+        /// What to do.
+        #[derive(Clone, PartialEq, prost::Oneof)]
+        pub enum Kind {
+            /// Assign a value.
+            #[prost(message, tag = "2")]
+            Value(super::Value),
+            /// Assign an object mark.
+            #[prost(bool, tag = "3")]
+            Object(bool),
+            /// Assign a tombstone.
+            #[prost(bool, tag = "4")]
+            Tombstone(bool),
+            /// Mark an element.
+            #[prost(bool, tag = "5")]
+            Mark(bool),
+            /// Drop an element.
+            #[prost(bool, tag = "6")]
+            Drop(bool),
+            /// Add to a counter.
+            #[prost(sint64, tag = "7")]
+            Add(i64),
+            /// Reset a counter.
+            #[prost(message, tag = "8")]
+            Reset(super::Reset),
+        }
+    }
+
+    /// A value.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Value {
+        /// Media type; empty for JSON.
+        #[prost(string, tag = "1")]
+        pub media: String,
+        /// Bytes.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub data: Bytes,
+    }
+
+    /// A counter's reset.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Reset {
+        /// What was seen, by origin.
+        #[prost(message, repeated, tag = "1")]
+        pub floors: Vec<Floor>,
+    }
+
+    /// What a reset has seen of one origin.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Floor {
+        /// Origin.
+        #[prost(fixed64, tag = "1")]
+        pub replica: u64,
+        /// Position: sequence.
+        #[prost(uint64, tag = "2")]
+        pub seq: u64,
+        /// Position: index within the entry.
+        #[prost(uint32, tag = "3")]
+        pub index: u32,
+        /// Sum, i128 in 16 bytes little-endian.
+        #[prost(bytes = "vec", tag = "4")]
+        pub total: Vec<u8>,
+    }
+
+    /// An intent.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Intent {
+        /// Collection name.
+        #[prost(string, tag = "1")]
+        pub collection: String,
+        /// Key.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub key: Bytes,
+        /// What to do.
+        #[prost(oneof = "intent::Action", tags = "3, 4, 5, 6")]
+        pub action: Option<intent::Action>,
+        /// If-Match fingerprint, 16 bytes little-endian; empty = none.
+        #[prost(bytes = "vec", tag = "7")]
+        pub if_match: Vec<u8>,
+        /// If-None-Match: *.
+        #[prost(bool, tag = "8")]
+        pub if_absent: bool,
+        /// If-Match: *.
+        #[prost(bool, tag = "9")]
+        pub if_present: bool,
+        /// What the client had seen.
+        #[prost(message, optional, tag = "10")]
+        pub context: Option<Vector>,
+    }
+
+    /// Actions of intents.
+    pub mod intent {
+        /// What to do.
+        #[derive(Clone, PartialEq, prost::Oneof)]
+        pub enum Action {
+            /// Put.
+            #[prost(message, tag = "3")]
+            Put(super::Value),
+            /// Merge patch text.
+            #[prost(bytes = "bytes", tag = "4")]
+            Patch(prost::bytes::Bytes),
+            /// Delete.
+            #[prost(bool, tag = "5")]
+            Delete(bool),
+            /// Typed operations text.
+            #[prost(bytes = "bytes", tag = "6")]
+            Ops(prost::bytes::Bytes),
+        }
+    }
+}
+
+fn malformed(what: impl std::fmt::Display) -> BadFrame {
+    BadFrame::Malformed(what.to_string())
+}
+
+impl From<&VersionVector> for pb::Vector {
+    fn from(vector: &VersionVector) -> Self {
+        let (replicas, seqs) = vector.iter().map(|(r, seq)| (r.0, seq)).unzip();
+        pb::Vector { replicas, seqs }
+    }
+}
+
+impl TryFrom<pb::Vector> for VersionVector {
+    type Error = BadFrame;
+    fn try_from(vector: pb::Vector) -> Result<Self, BadFrame> {
+        if vector.replicas.len() != vector.seqs.len() {
+            return Err(malformed("a version vector of two lengths"));
+        }
+        Ok(vector
+            .replicas
+            .into_iter()
+            .map(ReplicaId)
+            .zip(vector.seqs)
+            .collect())
+    }
+}
+
+impl From<&Entry> for pb::Entry {
+    fn from(entry: &Entry) -> Self {
+        let Entry {
+            dot,
+            time,
+            dependencies,
+            operations,
+            trace,
+        } = entry;
+        pb::Entry {
+            replica: dot.replica.0,
+            seq: dot.seq,
+            time: time.0,
+            dependencies: Some(dependencies.into()),
+            operations: operations.iter().map(Into::into).collect(),
+            trace: trace.clone(),
+        }
+    }
+}
+
+impl TryFrom<pb::Entry> for Entry {
+    type Error = BadFrame;
+    fn try_from(entry: pb::Entry) -> Result<Self, BadFrame> {
+        let pb::Entry {
+            replica,
+            seq,
+            time,
+            dependencies,
+            operations,
+            trace,
+        } = entry;
+        let dot = Dot {
+            replica: ReplicaId(replica),
+            seq,
+        };
+        let dependencies = dependencies
+            .map(VersionVector::try_from)
+            .transpose()?
+            .unwrap_or_default();
+        if seq == 0 || dependencies.get(dot.replica) != seq - 1 {
+            return Err(malformed(format!(
+                "{dot} does not follow its own dependencies"
+            )));
+        }
+        let operations = operations
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect::<Result<_, _>>()?;
+        Ok(Entry {
+            dot,
+            time: Timestamp(time),
+            dependencies,
+            operations,
+            trace,
+        })
+    }
+}
+
+impl From<&Operation> for pb::Operation {
+    fn from(operation: &Operation) -> Self {
+        let Operation {
+            collection,
+            key,
+            context,
+            writes,
+        } = operation;
+        pb::Operation {
+            collection: collection.as_str().to_owned(),
+            key: key.bytes(),
+            context: context.as_ref().map(Into::into),
+            writes: writes.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<pb::Operation> for Operation {
+    type Error = BadFrame;
+    fn try_from(operation: pb::Operation) -> Result<Self, BadFrame> {
+        let pb::Operation {
+            collection,
+            key,
+            context,
+            writes,
+        } = operation;
+        Ok(Operation {
+            collection: collection.parse::<CollectionName>().map_err(malformed)?,
+            key: Key::new(key).map_err(malformed)?,
+            context: context.map(TryInto::try_into).transpose()?,
+            writes: writes
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<&Value> for pb::Value {
+    fn from(value: &Value) -> Self {
+        let media = value.media.as_deref().unwrap_or_default().to_owned();
+        pb::Value {
+            media,
+            data: value.data.clone(),
+        }
+    }
+}
+
+impl From<pb::Value> for Value {
+    fn from(value: pb::Value) -> Self {
+        let media = (!value.media.is_empty()).then(|| value.media.into());
+        Value {
+            media,
+            data: value.data,
+        }
+    }
+}
+
+impl From<&SlotWrite> for pb::SlotWrite {
+    fn from(write: &SlotWrite) -> Self {
+        use pb::slot_write::Kind;
+        let path = write.path().bytes();
+        let plain = |kind| pb::SlotWrite {
+            path: path.clone(),
+            kind: Some(kind),
+            clear: false,
+            creates: false,
+        };
+        match write {
+            SlotWrite::Assign {
+                path: _,
+                content,
+                clear,
+                creates,
+            } => {
+                let kind = match content {
+                    Content::Value(value) => Kind::Value(value.into()),
+                    Content::Object => Kind::Object(true),
+                    Content::Tombstone => Kind::Tombstone(true),
+                };
+                pb::SlotWrite {
+                    clear: *clear,
+                    creates: *creates,
+                    ..plain(kind)
+                }
+            }
+            SlotWrite::Mark { .. } => plain(Kind::Mark(true)),
+            SlotWrite::Drop { .. } => plain(Kind::Drop(true)),
+            SlotWrite::Add { path: _, delta } => plain(Kind::Add(*delta)),
+            SlotWrite::Reset { path: _, floors } => plain(Kind::Reset(pb::Reset {
+                floors: floors.iter().map(Into::into).collect(),
+            })),
+        }
+    }
+}
+
+impl TryFrom<pb::SlotWrite> for SlotWrite {
+    type Error = BadFrame;
+    fn try_from(write: pb::SlotWrite) -> Result<Self, BadFrame> {
+        use pb::slot_write::Kind;
+        let pb::SlotWrite {
+            path,
+            kind,
+            clear,
+            creates,
+        } = write;
+        let path = Path::from_encoded(path).ok_or_else(|| malformed("a path that is none"))?;
+        let assign = |path, content| SlotWrite::Assign {
+            path,
+            content,
+            clear,
+            creates,
+        };
+        Ok(
+            match kind.ok_or_else(|| malformed("a slot write of an unknown kind"))? {
+                Kind::Value(value) => assign(path, Content::Value(value.into())),
+                Kind::Object(_) => assign(path, Content::Object),
+                Kind::Tombstone(_) => assign(path, Content::Tombstone),
+                Kind::Mark(_) => SlotWrite::Mark { path },
+                Kind::Drop(_) => SlotWrite::Drop { path },
+                Kind::Add(delta) => SlotWrite::Add { path, delta },
+                Kind::Reset(reset) => {
+                    let floors = reset
+                        .floors
+                        .into_iter()
+                        .map(TryInto::try_into)
+                        .collect::<Result<_, _>>()?;
+                    SlotWrite::Reset { path, floors }
+                }
+            },
+        )
+    }
+}
+
+impl From<&Floor> for pb::Floor {
+    fn from(floor: &Floor) -> Self {
+        let Floor {
+            replica,
+            position,
+            total,
+        } = floor;
+        let total = total.to_le_bytes().to_vec();
+        pb::Floor {
+            replica: replica.0,
+            seq: position.seq,
+            index: position.index,
+            total,
+        }
+    }
+}
+
+impl TryFrom<pb::Floor> for Floor {
+    type Error = BadFrame;
+    fn try_from(floor: pb::Floor) -> Result<Self, BadFrame> {
+        let total = floor
+            .total
+            .try_into()
+            .map_err(|_| malformed("a sum that is not 16 bytes"))?;
+        Ok(Floor {
+            replica: ReplicaId(floor.replica),
+            position: Position {
+                seq: floor.seq,
+                index: floor.index,
+            },
+            total: i128::from_le_bytes(total),
+        })
+    }
+}
+
+impl From<&Intent> for pb::Intent {
+    fn from(intent: &Intent) -> Self {
+        let Intent {
+            collection,
+            key,
+            action,
+            precondition,
+            context,
+        } = intent;
+        let action = match action {
+            Action::Put(value) => pb::intent::Action::Put(value.into()),
+            Action::Patch(patch) => pb::intent::Action::Patch(patch.clone()),
+            Action::Delete => pb::intent::Action::Delete(true),
+            Action::Ops(ops) => pb::intent::Action::Ops(ops.clone()),
+        };
+        let if_match = match precondition {
+            Some(Precondition::Matches(tag)) => tag.to_le_bytes().to_vec(),
+            Some(Precondition::Absent | Precondition::Present) | None => vec![],
+        };
+        pb::Intent {
+            collection: collection.as_str().to_owned(),
+            key: key.bytes(),
+            action: Some(action),
+            if_match,
+            if_absent: *precondition == Some(Precondition::Absent),
+            if_present: *precondition == Some(Precondition::Present),
+            context: context.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<pb::Intent> for Intent {
+    type Error = BadFrame;
+    fn try_from(intent: pb::Intent) -> Result<Self, BadFrame> {
+        let pb::Intent {
+            collection,
+            key,
+            action,
+            if_match,
+            if_absent,
+            if_present,
+            context,
+        } = intent;
+        let precondition = match (
+            if_match.try_into().map(u128::from_le_bytes),
+            if_absent,
+            if_present,
+        ) {
+            (Ok(tag), ..) => Some(Precondition::Matches(tag)),
+            (Err(_), true, _) => Some(Precondition::Absent),
+            (Err(_), _, true) => Some(Precondition::Present),
+            (Err(_), false, false) => None,
+        };
+        let action = match action.ok_or_else(|| malformed("an intent of an unknown kind"))? {
+            pb::intent::Action::Put(value) => Action::Put(value.into()),
+            pb::intent::Action::Patch(patch) => Action::Patch(patch),
+            pb::intent::Action::Delete(_) => Action::Delete,
+            pb::intent::Action::Ops(ops) => Action::Ops(ops),
+        };
+        Ok(Intent {
+            collection: collection.parse().map_err(malformed)?,
+            key: Key::new(key).map_err(malformed)?,
+            action,
+            precondition,
+            context: context.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
