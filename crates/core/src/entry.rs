@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::content::Content;
 use crate::counter::Floor;
 use crate::hlc::Timestamp;
-use crate::ids::{CollectionName, Dot, Key};
+use crate::ids::{CollectionName, Dot, Key, RegionName};
 use crate::path::Path;
 use crate::version_vector::VersionVector;
 
@@ -25,6 +25,8 @@ pub struct Entry {
     pub operations: Vec<Operation>,
     /// W3C `traceparent` of the request, or empty.
     pub trace: Bytes,
+    /// Set in the first entry of a replica id: the region that it is an incarnation of.
+    pub announces: Option<RegionName>,
 }
 
 /// What an entry does to one key.

@@ -195,6 +195,9 @@ pub mod pb {
         /// W3C traceparent.
         #[prost(bytes = "bytes", tag = "6")]
         pub trace: Bytes,
+        /// Name of the region that this replica id is an incarnation of; empty but in first entries.
+        #[prost(string, tag = "7")]
+        pub announces: String,
     }
 
     /// An operation.
@@ -377,6 +380,7 @@ impl From<&Entry> for pb::Entry {
             dependencies,
             operations,
             trace,
+            announces,
         } = entry;
         pb::Entry {
             replica: dot.replica.0,
@@ -385,6 +389,7 @@ impl From<&Entry> for pb::Entry {
             dependencies: Some(dependencies.into()),
             operations: operations.iter().map(Into::into).collect(),
             trace: trace.clone(),
+            announces: announces.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 }
@@ -399,6 +404,7 @@ impl TryFrom<pb::Entry> for Entry {
             dependencies,
             operations,
             trace,
+            announces,
         } = entry;
         let dot = Dot {
             replica: ReplicaId(replica),
@@ -413,6 +419,10 @@ impl TryFrom<pb::Entry> for Entry {
                 "{dot} does not follow its own dependencies"
             )));
         }
+        let announces = match announces.as_str() {
+            "" => None,
+            name => Some(name.parse().map_err(malformed)?),
+        };
         let operations = operations
             .into_iter()
             .map(TryInto::try_into)
@@ -423,6 +433,7 @@ impl TryFrom<pb::Entry> for Entry {
             dependencies,
             operations,
             trace,
+            announces,
         })
     }
 }
