@@ -1,0 +1,61 @@
+# Every way to build, run and check Atoll. `make` alone lists them.
+# Each target first does what it needs, so each works alone on a fresh machine that has Rust.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test sim verify fix bench
+
+# One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
+# It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
+ifeq ($(strip $(CARGO_TARGET_DIR)),)
+CARGO_TARGET_DIR := $(HOME)/.cache/atoll/target-$(word 2,$(shell rustc --version 2>/dev/null))
+endif
+export CARGO_TARGET_DIR
+
+# A failing snapshot is shown, not written into the tree; INSTA_UPDATE=auto keeps it for review.
+INSTA_UPDATE ?= no
+export INSTA_UPDATE
+
+# `--workspace` with one binary, not `--package`: the same features as the tests, so nothing is built twice.
+CARGO_BUILD := cargo build --locked --workspace
+SCHEDULES := 2000
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Build directory: $(CARGO_TARGET_DIR)"
+
+setup: ## check for system packages; install missing ones on Debian and Ubuntu
+	@sh scripts/setup.sh $(if $(filter setup,$(MAKECMDGOALS)),--verbose)
+
+build: setup ## build the atoll binary (dev profile)
+	$(CARGO_BUILD) --bin atoll
+
+demo: build ## run a three-region store here and check every claim; DEMO_ARGS="…"
+	"$(CARGO_TARGET_DIR)/debug/atoll" demo $(DEMO_ARGS)
+
+# Doc tests come last, so that the output ends with cargo's own summary.
+test: setup ## all tests, then 2,000 simulated schedules
+	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
+	$(CARGO_BUILD) --bin atoll-sim
+	"$(CARGO_TARGET_DIR)/debug/atoll-sim" --schedules $(SCHEDULES)
+	cargo test --locked --workspace --no-fail-fast --doc
+
+sim: setup ## simulate N=… schedules, or replay one with SEED=…
+	$(CARGO_BUILD) --bin atoll-sim
+	"$(CARGO_TARGET_DIR)/debug/atoll-sim" $(if $(SEED),--seed $(SEED),--schedules $(or $(N),$(SCHEDULES))) $(SIM_ARGS)
+
+verify: setup ## format, lints, docs, purity, licences; writes nothing
+	cargo fmt --all --check
+	python3 scripts/forbidden.py
+	python3 scripts/purity.py
+	python3 scripts/licences.py
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+fix: setup ## format, and apply the lints' own fixes
+	cargo fmt --all
+	cargo clippy --locked --workspace --all-targets --fix --allow-dirty --allow-staged
+
+bench: setup ## release build, then the benchmark suite; BENCH_ARGS="…"
+	$(CARGO_BUILD) --release --bin atoll
+	"$(CARGO_TARGET_DIR)/release/atoll" bench --suite $(BENCH_ARGS)
