@@ -1,0 +1,134 @@
+//! `GET /v1/status`: a node's view of its region and of the others.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Vector;
+use crate::manifest::{ConflictsSpec, DataType, Role};
+
+/// A node's view of its region and of the others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The store's name.
+    pub store: String,
+    /// The region's name.
+    pub region: String,
+    /// The region's replica id in this life.
+    pub replica: String,
+    /// Whether the region accepts writes.
+    pub role: Role,
+    /// The node that leads the region; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
+    /// What is applied here.
+    pub vector: Vector,
+    /// What is on disk everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<Vector>,
+    /// The other regions, as last heard of.
+    pub peers: Vec<PeerStatus>,
+    /// The clock, against the others'.
+    pub clock: ClockStatus,
+    /// The collections.
+    pub collections: Vec<CollectionStatus>,
+    /// How far the regions are apart.
+    pub convergence: Convergence,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Another region, as last heard of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// Its name.
+    pub region: String,
+    /// What it had applied.
+    pub vector: Vector,
+    /// Seconds since it was heard of, over whatever way; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_seconds_ago: Option<f64>,
+}
+
+/// A region's clock, against the others'.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockStatus {
+    /// Whether it is good enough to originate writes.
+    pub state: ClockState,
+    /// Region → how far this clock is ahead of its, in seconds.
+    pub offset_seconds: BTreeMap<String, f64>,
+    /// The offset beyond which writes are refused, in seconds.
+    pub max_skew_seconds: f64,
+}
+
+/// Whether a clock is good enough to originate writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClockState {
+    /// Within `maxClockSkew` of its peers.
+    Good,
+    /// Beyond it: writes are refused.
+    Skewed,
+    /// No peer has been heard of: writes are accepted.
+    Unknown,
+}
+
+/// A collection as the region has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionStatus {
+    /// Its name.
+    pub name: String,
+    /// What its keys hold.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    /// What is shown of concurrent writes; absent for types that merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<ConflictsSpec>,
+}
+
+/// How far the regions are apart, as seen from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Convergence {
+    /// Whether all that any region was last heard to have is everywhere.
+    pub converged: bool,
+    /// The greatest lag of the links into this region, in seconds.
+    pub lag_seconds: f64,
+    /// The entries that this region is known to lack.
+    pub lag_entries: u64,
+    /// Rows in the ledger that nobody has resolved.
+    pub open_conflicts: u64,
+}
+
+/// Answer of `GET /healthz`: the process is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Always true.
+    pub alive: bool,
+}
+
+/// Answer of `GET /readyz`: 200 when requests are welcome, otherwise 503 with the same body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Whether requests are welcome.
+    pub ready: bool,
+    /// What is going on, in a word.
+    pub progress: Progress,
+}
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// Rebuilding state from the log.
+    Starting,
+    /// Waiting for a leader.
+    Electing,
+    /// Answering requests.
+    Serving,
+    /// About to stop.
+    Draining,
+    /// The storage has failed.
+    Failed,
+}

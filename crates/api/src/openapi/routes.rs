@@ -1,0 +1,345 @@
+//! The table of routes: the node's router and the OpenAPI document are both checked against it.
+
+use super::route::{Answer, Content, Method, Route};
+use crate::http::Reason;
+
+/// Reasons that any route under `/v1` may answer with.
+pub const REASONS_EVERYWHERE: &[Reason] = &[
+    Reason::InvalidHeader,
+    Reason::Unauthorized,
+    Reason::Forbidden,
+    Reason::MethodNotAllowed,
+    Reason::Timeout,
+    Reason::TooLarge,
+    Reason::Internal,
+    Reason::Draining,
+    Reason::Overloaded,
+    Reason::StorageFailed,
+];
+
+const READ_PARAMETERS: &[&str] = &[
+    "siblings",
+    "AtollSession",
+    "AtollTimeout",
+    "IfNoneMatchRead",
+    "Traceparent",
+];
+const LIST_PARAMETERS: &[&str] = &[
+    "prefix",
+    "start",
+    "end",
+    "limit",
+    "values",
+    "AtollSession",
+    "AtollTimeout",
+    "Traceparent",
+];
+const WRITE_PARAMETERS: &[&str] = &[
+    "AtollSession",
+    "AtollContext",
+    "AtollWriteConcern",
+    "AtollTimeout",
+    "IfMatch",
+    "IfNoneMatch",
+    "Traceparent",
+];
+
+const READ_REASONS: &[Reason] = &[
+    Reason::InvalidKey,
+    Reason::InvalidValue,
+    Reason::InvalidToken,
+    Reason::UnknownCollection,
+    Reason::UnsupportedMediaType,
+    Reason::SessionNotReached,
+];
+const GET_REASONS: &[Reason] = &[
+    Reason::InvalidKey,
+    Reason::InvalidValue,
+    Reason::InvalidToken,
+    Reason::NotFound,
+    Reason::UnknownCollection,
+    Reason::SessionNotReached,
+];
+const WRITE_REASONS: &[Reason] = &[
+    Reason::InvalidKey,
+    Reason::InvalidValue,
+    Reason::InvalidToken,
+    Reason::UnknownCollection,
+    Reason::TypeMismatch,
+    Reason::PreconditionFailed,
+    Reason::UnsupportedMediaType,
+    Reason::SessionNotReached,
+    Reason::ClockSkew,
+    Reason::NoLeader,
+    Reason::WriteConcernTimeout,
+    Reason::DiskFull,
+];
+const ADMIN_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::UnsupportedMediaType,
+    Reason::NoLeader,
+];
+const LINK_REASONS: &[Reason] = &[Reason::NotFound];
+const LEDGER_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::InvalidToken,
+    Reason::SessionNotReached,
+];
+
+const fn ok(meaning: &'static str, content: Content) -> Answer {
+    Answer {
+        status: 200,
+        meaning,
+        content,
+    }
+}
+
+const WRITTEN: &[Answer] = &[ok("The write stands.", Content::Json("Receipt"))];
+
+const fn read(path: &'static str, id: &'static str, summary: &'static str) -> Route {
+    Route {
+        method: Method::Get,
+        path,
+        id,
+        tag: "state",
+        summary,
+        parameters: &[],
+        body: Content::Nothing,
+        answers: &[],
+        reasons: &[],
+    }
+}
+
+const fn write(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    body: Content,
+) -> Route {
+    Route {
+        method,
+        path,
+        id,
+        tag: "data",
+        summary,
+        parameters: WRITE_PARAMETERS,
+        body,
+        answers: WRITTEN,
+        reasons: WRITE_REASONS,
+    }
+}
+
+/// `/v1/collections/{collection}/keys/{key}`
+const KEY: &str = "/v1/collections/{collection}/keys/{key}";
+
+/// Every route that people are promised, in the order shown.
+pub const ROUTES: &[Route] = &[
+    Route {
+        tag: "data",
+        parameters: READ_PARAMETERS,
+        answers: &[
+            ok("The value itself.", Content::Any),
+            Answer {
+                status: 300,
+                meaning: "Several values; the policy keeps them all.",
+                content: Content::Json("Siblings"),
+            },
+            Answer {
+                status: 304,
+                meaning: "Unchanged since the ETag given.",
+                content: Content::Nothing,
+            },
+        ],
+        reasons: GET_REASONS,
+        ..read(KEY, "getKey", "Reads a key by the collection's policy.")
+    },
+    write(
+        Method::Put,
+        KEY,
+        "putKey",
+        "Sets a Register or a whole Document.",
+        Content::Any,
+    ),
+    write(
+        Method::Patch,
+        KEY,
+        "patchKey",
+        "Changes the named fields of a Document.",
+        Content::MergePatch,
+    ),
+    write(
+        Method::Delete,
+        KEY,
+        "deleteKey",
+        "Deletes what the caller has seen.",
+        Content::Nothing,
+    ),
+    write(
+        Method::Post,
+        "/v1/collections/{collection}/keys/{key}/ops",
+        "operateOnKey",
+        "Applies typed operations to a Counter, a Set or a Map.",
+        Content::Json("Operations"),
+    ),
+    Route {
+        tag: "data",
+        parameters: LIST_PARAMETERS,
+        answers: &[ok("A page, from one snapshot.", Content::Json("KeyPage"))],
+        reasons: READ_REASONS,
+        ..read(
+            "/v1/collections/{collection}/keys",
+            "listKeys",
+            "Lists keys in order.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        tag: "data",
+        parameters: &["AtollSession", "AtollTimeout", "Traceparent"],
+        body: Content::Json("ReadRequest"),
+        answers: &[ok(
+            "The keys, from one snapshot.",
+            Content::Json("ReadAnswer"),
+        )],
+        reasons: READ_REASONS,
+        ..read(
+            "/v1/read",
+            "readKeys",
+            "Reads several keys from one snapshot.",
+        )
+    },
+    Route {
+        answers: &[ok("All operations stand.", Content::Json("BatchAnswer"))],
+        ..write(
+            Method::Post,
+            "/v1/batch",
+            "batch",
+            "Makes several changes, all or nothing, visible all at once in every region.",
+            Content::Json("BatchRequest"),
+        )
+    },
+    Route {
+        tag: "data",
+        parameters: &[
+            "since",
+            "collectionQuery",
+            "limit",
+            "follow",
+            "AtollSession",
+            "AtollTimeout",
+        ],
+        answers: &[ok("Changes, one a line.", Content::Lines("ChangeLine"))],
+        reasons: READ_REASONS,
+        ..read(
+            "/v1/changes",
+            "changes",
+            "Streams every change in arrival order.",
+        )
+    },
+    Route {
+        tag: "conflicts",
+        parameters: &[
+            "collectionQuery",
+            "kind",
+            "state",
+            "since",
+            "limit",
+            "AtollSession",
+            "AtollTimeout",
+        ],
+        answers: &[ok("Rows of the ledger.", Content::Json("ConflictList"))],
+        reasons: LEDGER_REASONS,
+        ..read(
+            "/v1/conflicts",
+            "listConflicts",
+            "Lists conflicts, losers' values included.",
+        )
+    },
+    Route {
+        tag: "conflicts",
+        parameters: &["AtollSession", "AtollTimeout"],
+        answers: &[ok("The row.", Content::Json("Conflict"))],
+        reasons: GET_REASONS,
+        ..read("/v1/conflicts/{id}", "getConflict", "Shows one conflict.")
+    },
+    Route {
+        answers: &[ok("The node's view.", Content::Json("Status"))],
+        ..read(
+            "/v1/status",
+            "status",
+            "Shows region, role, vector, leader, peers and clock.",
+        )
+    },
+    Route {
+        answers: &[ok("The links into this region.", Content::Json("LinkList"))],
+        ..read(
+            "/v1/links",
+            "listLinks",
+            "Shows each link's state, lag, queue and round trip.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        tag: "admin",
+        answers: &[ok("The link, paused.", Content::Json("LinkStatus"))],
+        reasons: LINK_REASONS,
+        ..read(
+            "/v1/links/{name}/pause",
+            "pauseLink",
+            "Stops pulling over one link.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        tag: "admin",
+        answers: &[ok(
+            "The link, no longer paused.",
+            Content::Json("LinkStatus"),
+        )],
+        reasons: LINK_REASONS,
+        ..read(
+            "/v1/links/{name}/resume",
+            "resumeLink",
+            "Pulls over one link again.",
+        )
+    },
+    Route {
+        method: Method::Put,
+        tag: "admin",
+        body: Content::Json("CollectionList"),
+        answers: &[ok(
+            "The collections as they are now.",
+            Content::Json("CollectionList"),
+        )],
+        reasons: ADMIN_REASONS,
+        ..read(
+            "/v1/admin/collections",
+            "putCollections",
+            "Declares the store's collections and their policies.",
+        )
+    },
+    Route {
+        answers: &[ok("This document.", Content::AnyJson)],
+        ..read("/v1/openapi.json", "openapi", "Describes HTTP v1.")
+    },
+    Route {
+        answers: &[ok("The process is alive.", Content::Json("Health"))],
+        ..read("/healthz", "health", "Says whether the process is alive.")
+    },
+    Route {
+        answers: &[
+            ok("Requests are welcome.", Content::Json("Readiness")),
+            Answer {
+                status: 503,
+                meaning: "Not now.",
+                content: Content::Json("Readiness"),
+            },
+        ],
+        ..read("/readyz", "ready", "Says whether requests are welcome.")
+    },
+    Route {
+        answers: &[ok("The metrics.", Content::Metrics)],
+        ..read("/metrics", "metrics", "Shows metrics for Prometheus.")
+    },
+];
