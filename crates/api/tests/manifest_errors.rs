@@ -345,3 +345,19 @@ fn the_admin_list_is_refused_in_the_same_words() {
             .join("\n")
     );
 }
+
+#[test]
+fn the_admin_list_refuses_fields_that_do_not_exist() {
+    for text in [
+        r#"[{"name": "pages", "type": "Register", "polici": {}}]"#,
+        r#"[{"name": "pages", "type": "Register", "conflicts": {"polici": "KeepSiblings"}}]"#,
+    ] {
+        let error = serde_json::from_str::<Vec<CollectionSettings>>(text).unwrap_err();
+        assert!(
+            error.to_string().contains("unknown field `polici`"),
+            "{error}"
+        );
+    }
+    let text = r#"[{"name": "pages", "type": "Register", "conflicts": null}]"#;
+    assert!(serde_json::from_str::<Vec<CollectionSettings>>(text).is_ok());
+}

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::collection::{CollectionSpec, ConflictsSpec, DataType, Policy};
+use super::collection::{CollectionSpec, ConflictsSpec, DataType, Policy, UpdateDelete};
 use super::declared::{DeclaredCollection, DeclaredConflicts, DeclaredPolicy};
 use super::error::{Fault, ManifestError, Place, Report};
 use super::names::{CollectionName, RegionName};
@@ -24,8 +24,36 @@ pub struct CollectionSettings {
     #[serde(rename = "type")]
     pub data_type: DataType,
     /// What is shown of concurrent writes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "strict_conflicts"
+    )]
     pub conflicts: Option<ConflictsSpec>,
+}
+
+/// [`ConflictsSpec`] as a request holds it: a field that does not exist is refused.
+#[derive(Deserialize)]
+#[serde(
+    remote = "ConflictsSpec",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct StrictConflicts {
+    #[serde(default)]
+    policy: Option<Policy>,
+    #[serde(default)]
+    origins: Option<Vec<RegionName>>,
+    #[serde(default)]
+    update_delete: Option<UpdateDelete>,
+}
+
+fn strict_conflicts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ConflictsSpec>, D::Error> {
+    #[derive(Deserialize)]
+    struct Given(#[serde(with = "StrictConflicts")] ConflictsSpec);
+    Ok(Option::<Given>::deserialize(deserializer)?.map(|Given(conflicts)| conflicts))
 }
 
 /// Checks the admin API's list as a manifest's collections are checked.
