@@ -1,0 +1,440 @@
+//! The receiving end of all links of one region: what may be applied next, in causal order, once.
+//!
+//! An entry is ready when its sequence is next for its origin and its dependencies are covered by what is
+//! applied or scheduled before it; until then it waits in a bounded room. Scheduled entries are kept until
+//! they are applied, so a failed proposal is offered again. Entries of every link meet here; the vector drops
+//! the second copy. A poison entry stops its own link and nothing else.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use atoll_core::wire::{BadFrame, decode_header, split_frame};
+use atoll_core::{Dot, ReplicaId, VersionVector};
+
+use crate::asks::Asks;
+use crate::message::{Batch, Carries, Heartbeat, Resume, Upstream};
+use crate::room::{Item, Room, first_missing};
+use crate::routes::{Routes, Told};
+
+/// One connection of a link. A new connection gets a new number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Bounds and delays of an [`Inbox`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxLimits {
+    /// Bytes of entries that may wait for others.
+    pub waiting_bytes: usize,
+    /// How long an entry waits before what it lacks is asked for; `None`: never ask.
+    pub ask_after: Option<Duration>,
+    /// How long until the same is asked for again, of the next link.
+    pub ask_interval: Duration,
+    /// Duplicates in a row after which a link is to leave an origin out; `u32::MAX`: never.
+    pub prune_after: u32,
+    /// How long announced entries may stay away before a pruned link is to bring them again.
+    pub graft_after: Duration,
+}
+
+impl Default for InboxLimits {
+    fn default() -> Self {
+        InboxLimits {
+            waiting_bytes: 64 << 20,
+            ask_after: Some(Duration::from_millis(50)),
+            ask_interval: Duration::from_millis(500),
+            prune_after: 4,
+            graft_after: Duration::from_millis(500),
+        }
+    }
+}
+
+/// An entry that may be applied, after those handed out before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// Its bytes, as its origin made them.
+    pub frame: Bytes,
+    /// Its dot.
+    pub dot: Dot,
+    /// The link that brought it.
+    pub link: LinkId,
+    /// The region that sent it.
+    pub sender: ReplicaId,
+    /// How long it waited for its dependencies.
+    pub waited: Duration,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Received {
+    /// May be applied.
+    pub ready: usize,
+    /// Wait for others.
+    pub waiting: usize,
+    /// Known already.
+    pub duplicates: usize,
+    /// Not kept for want of room; they will be sent again.
+    pub dropped: usize,
+}
+
+/// An entry that cannot be read. Its link must be closed and stay closed until someone acts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("link {} brought an entry that cannot be applied: {error}", link.0)]
+pub struct Poison {
+    /// The link that brought it.
+    pub link: LinkId,
+    /// Its dot, where that can be read.
+    pub dot: Option<Dot>,
+    /// What is wrong.
+    pub error: BadFrame,
+}
+
+#[derive(Debug)]
+struct Link {
+    sender: ReplicaId,
+    consumed: u64,
+    /// Lost entries for want of room: what is early is not kept until it resumes.
+    behind: bool,
+}
+
+/// The receiving end of all links of one region.
+#[derive(Debug)]
+pub struct Inbox {
+    limits: InboxLimits,
+    applied: VersionVector,
+    /// `applied`, what is in flight, and what is ready.
+    scheduled: VersionVector,
+    ready: VecDeque<Item>,
+    ready_bytes: usize,
+    in_flight: VecDeque<Item>,
+    room: Room,
+    links: BTreeMap<LinkId, Link>,
+    routes: Routes,
+    asks: Asks,
+    arrivals: u64,
+}
+
+impl Inbox {
+    /// The inbox of a region that has applied `applied`.
+    #[must_use]
+    pub fn new(applied: VersionVector, limits: InboxLimits) -> Self {
+        let routes = Routes::new(limits.prune_after, limits.graft_after);
+        Inbox {
+            limits,
+            scheduled: applied.clone(),
+            applied,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            in_flight: VecDeque::new(),
+            room: Room::default(),
+            links: BTreeMap::new(),
+            routes,
+            asks: Asks::default(),
+            arrivals: 0,
+        }
+    }
+
+    /// The vector to greet or resume a source with: all that is applied or scheduled.
+    #[must_use]
+    pub fn vector(&self) -> &VersionVector {
+        &self.scheduled
+    }
+
+    /// A link was welcomed by `sender`.
+    pub fn open(&mut self, link: LinkId, sender: ReplicaId, carries: Carries) {
+        self.links.insert(
+            link,
+            Link {
+                sender,
+                consumed: 0,
+                behind: false,
+            },
+        );
+        self.routes.open(link, sender, carries);
+    }
+
+    /// A link is gone. What it brought stays.
+    pub fn close(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.routes.close(link);
+    }
+
+    /// From now on the link is to carry something else: [`Inbox::say`] tells it.
+    pub fn carry(&mut self, link: LinkId, carries: Carries) {
+        self.routes.carry(link, carries);
+    }
+
+    /// A heartbeat came by a link.
+    pub fn on_heartbeat(&mut self, link: LinkId, heartbeat: &Heartbeat) {
+        self.routes.announced(link, &heartbeat.vector);
+    }
+
+    /// A batch came by a link.
+    ///
+    /// # Errors
+    /// [`Poison`]; the entries before it are kept.
+    pub fn on_batch(
+        &mut self,
+        link: LinkId,
+        batch: &Batch,
+        now: Duration,
+    ) -> Result<Received, Poison> {
+        let mut received = Received::default();
+        let Some(sender) = self.links.get(&link).map(|l| l.sender) else {
+            return Ok(received);
+        };
+        let mut rest = batch.entries.clone();
+        for _ in 0..batch.count {
+            let frame = split_frame(&mut rest).map_err(|error| Poison {
+                link,
+                dot: None,
+                error,
+            })?;
+            let (dot, dependencies) = header(link, &frame)?;
+            self.arrivals += 1;
+            let item = Item {
+                dot,
+                frame,
+                link,
+                sender,
+                number: self.arrivals,
+                since: now,
+                waited: Duration::ZERO,
+            };
+            self.receive(item, dependencies, &mut received);
+        }
+        if !rest.is_empty() {
+            let error = BadFrame::Malformed("bytes after the last entry of a batch".into());
+            return Err(Poison {
+                link,
+                dot: None,
+                error,
+            });
+        }
+        self.make_room(&mut received);
+        Ok(received)
+    }
+
+    fn receive(&mut self, item: Item, dependencies: VersionVector, received: &mut Received) {
+        let (link, dot) = (item.link, item.dot);
+        if self.scheduled.covers(dot) || self.room.contains(dot) {
+            received.duplicates += 1;
+            self.routes.second(link, dot.replica);
+            self.consume(&item);
+            return;
+        }
+        self.routes.first(link, dot.replica);
+        match first_missing(dot, &dependencies, &self.scheduled) {
+            None => {
+                received.ready += 1;
+                self.scheduled.raise(dot);
+                let (now, before) = (item.since, self.ready.len());
+                self.ready_bytes += item.frame.len();
+                self.ready.push_back(item);
+                self.wake(vec![dot.replica], now, before + 1);
+            }
+            Some(_) if self.links.get(&link).is_some_and(|l| l.behind) => {
+                received.dropped += 1;
+                self.consume(&item);
+            }
+            Some(missing) => {
+                received.waiting += 1;
+                self.room.hold(item, dependencies, missing);
+            }
+        }
+    }
+
+    fn wake(&mut self, origins: Vec<ReplicaId>, now: Duration, counted: usize) {
+        self.room
+            .wake(&mut self.scheduled, origins, now, &mut self.ready);
+        let woken = self.ready.range(counted..);
+        self.ready_bytes += woken.map(|item| item.frame.len()).sum::<usize>();
+    }
+
+    fn make_room(&mut self, received: &mut Received) {
+        for item in self.room.evict(self.limits.waiting_bytes) {
+            received.dropped += 1;
+            self.consume(&item);
+            if let Some(link) = self.links.get_mut(&item.link) {
+                link.behind = true;
+            }
+        }
+    }
+
+    fn consume(&mut self, item: &Item) {
+        if let Some(link) = self.links.get_mut(&item.link) {
+            link.consumed += item.frame.len() as u64;
+        }
+    }
+
+    /// Hands out what may be applied, in order, up to `bytes_max`; at least one entry if there is any.
+    pub fn take_ready(&mut self, bytes_max: usize) -> Vec<Ready> {
+        let mut taken = Vec::new();
+        let mut bytes = 0;
+        while let Some(item) = self.ready.front() {
+            if bytes > 0 && bytes + item.frame.len() > bytes_max {
+                break;
+            }
+            let Some(item) = self.ready.pop_front() else {
+                break;
+            };
+            self.ready_bytes -= item.frame.len();
+            if self.applied.covers(item.dot) {
+                self.consume(&item);
+                continue;
+            }
+            bytes += item.frame.len();
+            taken.push(Ready {
+                frame: item.frame.clone(),
+                dot: item.dot,
+                link: item.link,
+                sender: item.sender,
+                waited: item.waited,
+            });
+            self.in_flight.push_back(item);
+        }
+        taken
+    }
+
+    /// The region has committed and applied all of `vector`, by whatever way.
+    pub fn applied(&mut self, vector: &VersionVector, now: Duration) {
+        self.applied.merge(vector);
+        let in_flight = std::mem::take(&mut self.in_flight);
+        for item in in_flight {
+            if self.applied.covers(item.dot) {
+                self.consume(&item);
+            } else {
+                self.in_flight.push_back(item);
+            }
+        }
+        let ahead = |&(r, seq): &(ReplicaId, u64)| seq > self.scheduled.get(r);
+        let advanced: Vec<_> = vector.iter().filter(ahead).collect();
+        for &(origin, seq) in &advanced {
+            for item in self.room.take_covered(origin, seq) {
+                self.consume(&item);
+            }
+            self.scheduled.raise(Dot::new(origin, seq));
+        }
+        let counted = self.ready.len();
+        self.wake(
+            advanced.into_iter().map(|(origin, _)| origin).collect(),
+            now,
+            counted,
+        );
+    }
+
+    /// What was handed out and not applied may not have been committed: it is handed out again.
+    pub fn proposal_failed(&mut self) {
+        while let Some(item) = self.in_flight.pop_back() {
+            self.ready_bytes += item.frame.len();
+            self.ready.push_front(item);
+        }
+    }
+
+    /// What to tell the sources now: questions for missing entries, origins to leave out, and where to start
+    /// over. Each is returned once.
+    pub fn say(&mut self, now: Duration) -> Vec<(LinkId, Upstream)> {
+        self.routes.check(&self.scheduled, now);
+        if self.room.bytes() <= self.limits.waiting_bytes / 2 {
+            for (&link, state) in self.links.iter_mut().filter(|(_, state)| state.behind) {
+                state.behind = false;
+                self.routes.resume(link);
+            }
+        }
+        let mut said = Vec::new();
+        for (link, told) in self.routes.tell() {
+            let Some((carries, pruned)) = self.routes.terms(link) else {
+                continue;
+            };
+            let frame = match told {
+                Told::UpToDate => continue,
+                Told::Prune => Upstream::Prune(pruned),
+                Told::Resume => Upstream::Resume(Resume {
+                    vector: self.scheduled.clone(),
+                    carries,
+                    pruned,
+                }),
+            };
+            said.push((link, frame));
+        }
+        let questions = self.questions(now).into_iter();
+        said.extend(questions.map(|(link, want)| (link, Upstream::Want(want))));
+        said
+    }
+
+    fn questions(&mut self, now: Duration) -> Vec<(LinkId, crate::message::Want)> {
+        let Some(before) = self
+            .limits
+            .ask_after
+            .and_then(|after| now.checked_sub(after))
+        else {
+            return Vec::new();
+        };
+        let gaps = self.room.gaps(&self.scheduled, before);
+        let (links, routes) = (&self.links, &self.routes);
+        self.asks
+            .questions(&gaps, self.limits.ask_interval, now, |gap| {
+                let brought = links.contains_key(&gap.link).then_some(gap.link);
+                let having = routes.having(Dot::new(gap.origin, gap.from));
+                brought
+                    .into_iter()
+                    .chain(having.filter(|&l| Some(l) != brought))
+                    .collect()
+            })
+    }
+
+    /// When to call [`Inbox::say`] again if nothing arrives before; `None`: there is nothing to say.
+    #[must_use]
+    pub fn wakeup(&self, now: Duration) -> Option<Duration> {
+        if self.routes.needs_telling() {
+            return Some(now);
+        }
+        let ask = self
+            .limits
+            .ask_after
+            .filter(|_| self.room.len() > 0)
+            .map(|after| after / 2);
+        let graft = self
+            .routes
+            .is_watching()
+            .then_some(self.limits.graft_after / 2);
+        let shortest = ask.into_iter().chain(graft).min()?;
+        Some(now + shortest.max(Duration::from_millis(1)))
+    }
+
+    /// Bytes of a link's entries that were applied or dropped since it was opened: its source's credit.
+    #[must_use]
+    pub fn consumed(&self, link: LinkId) -> u64 {
+        self.links.get(&link).map_or(0, |l| l.consumed)
+    }
+
+    /// Entries that wait for others, and their bytes.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.room.len(), self.room.bytes())
+    }
+
+    /// Entries that are ready, and their bytes.
+    #[must_use]
+    pub fn ready(&self) -> (usize, usize) {
+        (self.ready.len(), self.ready_bytes)
+    }
+}
+
+/// The dot and dependencies of an entry, as far as a waiting room must trust them.
+fn header(link: LinkId, frame: &Bytes) -> Result<(Dot, VersionVector), Poison> {
+    let (dot, _, dependencies) = decode_header(frame).map_err(|error| Poison {
+        link,
+        dot: None,
+        error,
+    })?;
+    if dot.seq == 0 || dependencies.get(dot.replica) != dot.seq - 1 {
+        let error = BadFrame::Malformed(format!("{dot} does not follow its own dependencies"));
+        return Err(Poison {
+            link,
+            dot: Some(dot),
+            error,
+        });
+    }
+    Ok((dot, dependencies))
+}
