@@ -1,0 +1,341 @@
+//! Opens the one long-lived stream of a region link.
+//!
+//! One HTTP/2 connection per link, without TLS for now: a POST whose body carries upstream frames (hello,
+//! acknowledgements, asks) while its answer carries downstream frames (batches, heartbeats). Both bodies are
+//! open at the same time; the caller may send before the answer's head has arrived, so that no round trip
+//! is lost before the first frame. What the bytes mean is the business of replication.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Where a node serves links.
+pub const LINK_PATH: &str = "/internal/v1/link";
+
+/// Upstream frames that may wait to be sent.
+const UPSTREAM_FRAMES_MAX: usize = 64;
+/// What the far side may send before we have read it; replication's credit is the tighter bound.
+const WINDOW_BYTES: u32 = 8 << 20;
+const FRAME_BYTES_MAX: u32 = 256 << 10;
+/// Replication's heartbeats notice silence first; these pings free a connection that nobody reads.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Most of a refusal's body that is read for the message.
+const REFUSAL_BYTES_MAX: usize = 16 << 10;
+
+/// An open link: frames in both directions.
+///
+/// Dropping `upstream` ends the request's body; dropping `downstream` closes the connection.
+#[derive(Debug)]
+pub struct LinkStream {
+    /// Towards the source; bounded, so a stuck connection makes the sender wait.
+    pub upstream: mpsc::Sender<Bytes>,
+    /// From the source.
+    pub downstream: Downstream,
+}
+
+/// The bytes that the source sends, cut wherever the network cut them.
+#[derive(Debug)]
+pub struct Downstream {
+    state: State,
+    answer_timeout: Duration,
+    _connection: Connection,
+}
+
+/// Why a link could not be opened, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The endpoint is no address.
+    #[error("{endpoint} is no endpoint of a node: write http://host:port")]
+    InvalidEndpoint {
+        /// As given.
+        endpoint: String,
+    },
+    /// Nobody answers there.
+    #[error("{endpoint} cannot be reached: {source}")]
+    Connect {
+        /// The endpoint.
+        endpoint: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The far side took too long to accept the connection or to answer.
+    #[error("{endpoint} did not answer within {timeout:?}")]
+    Timeout {
+        /// The endpoint.
+        endpoint: String,
+        /// How long we waited.
+        timeout: Duration,
+    },
+    /// The far side answered, but with no link.
+    #[error("the link was refused with status {status}: {detail}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The problem's words, as far as there are any.
+        detail: String,
+    },
+    /// The connection ended in the middle.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] hyper::Error),
+}
+
+/// Opens a link to the node at `endpoint` (`http://host:port`).
+///
+/// # Errors
+/// When the endpoint is no address or nobody accepts the connection within `connect_timeout`. A refusal by
+/// the node is told by the first [`Downstream::next`], which waits as long for the answer's head.
+pub async fn open(endpoint: &str, connect_timeout: Duration) -> Result<LinkStream, LinkError> {
+    let authority = authority(endpoint)?;
+    let connecting = async {
+        let tcp = TcpStream::connect(&authority).await?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
+    };
+    let tcp = match timeout(connect_timeout, connecting).await {
+        Ok(Ok(tcp)) => tcp,
+        Ok(Err(source)) => {
+            let endpoint = endpoint.to_owned();
+            return Err(LinkError::Connect { endpoint, source });
+        }
+        Err(_) => return Err(too_slow(endpoint, connect_timeout)),
+    };
+    open_over(tcp, endpoint, connect_timeout).await
+}
+
+/// Opens a link over a connection that somebody else has made, such as a simulated network.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_over<C>(
+    connection: C,
+    endpoint: &str,
+    answer_timeout: Duration,
+) -> Result<LinkStream, LinkError>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let uri = format!("http://{}{LINK_PATH}", authority(endpoint)?);
+    let (upstream, mut frames) = mpsc::channel::<Bytes>(UPSTREAM_FRAMES_MAX);
+    let frames = stream::poll_fn(move |context| {
+        let frame = frames.poll_recv(context);
+        frame.map(|bytes| bytes.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))))
+    });
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(uri)
+        .header(header::CONTENT_TYPE, "application/octet-stream")
+        .header(header::USER_AGENT, crate::USER_AGENT)
+        .body(StreamBody::new(frames))
+        .map_err(|_| invalid(endpoint))?;
+
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(connection));
+    let (mut sender, driver) = timeout(answer_timeout, handshake)
+        .await
+        .map_err(|_| too_slow(endpoint, answer_timeout))??;
+    // The task ends with the connection, at the latest when `Downstream` is dropped.
+    let driver = Connection(tokio::spawn(async move {
+        if let Err(error) = driver.await {
+            tracing::debug!(%error, "a link's connection ended");
+        }
+    }));
+    let answer = sender.send_request(request);
+    let answer: Answer = Box::pin(async move {
+        let response = answer.await;
+        // Held until the answer is here: the last sender's end would close the connection.
+        drop(sender);
+        response
+    });
+    Ok(LinkStream {
+        upstream,
+        downstream: Downstream {
+            state: State::Waiting {
+                answer,
+                endpoint: endpoint.to_owned(),
+            },
+            answer_timeout,
+            _connection: driver,
+        },
+    })
+}
+
+impl Downstream {
+    /// The next bytes; `None` when the source has ended the link in good order.
+    ///
+    /// Cancel-safe: bytes are never lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<Bytes, LinkError>> {
+        if let State::Waiting { answer, endpoint } = &mut self.state {
+            let waited = timeout(self.answer_timeout, answer.as_mut()).await;
+            let response = match waited {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return self.fail(error.into()),
+                Err(_) => {
+                    let error = too_slow(endpoint, self.answer_timeout);
+                    return self.fail(error);
+                }
+            };
+            if response.status() != StatusCode::OK {
+                self.state = State::Refused {
+                    status: response.status(),
+                    body: Some(response.into_body()),
+                };
+            } else {
+                self.state = State::Open(response.into_body());
+            }
+        }
+        match &mut self.state {
+            State::Open(body) => loop {
+                match body.frame().await {
+                    Some(Ok(frame)) => {
+                        if let Ok(bytes) = frame.into_data() {
+                            return Some(Ok(bytes));
+                        }
+                    }
+                    Some(Err(error)) => return self.fail(error.into()),
+                    None => {
+                        self.state = State::Ended;
+                        return None;
+                    }
+                }
+            },
+            State::Refused { status, body } => {
+                let status = *status;
+                let body = body.take();
+                let error = refusal(status, body, self.answer_timeout).await;
+                self.fail(error)
+            }
+            State::Ended | State::Waiting { .. } => None,
+        }
+    }
+
+    fn fail(&mut self, error: LinkError) -> Option<Result<Bytes, LinkError>> {
+        self.state = State::Ended;
+        Some(Err(error))
+    }
+}
+
+type Answer = std::pin::Pin<
+    Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send + Sync>,
+>;
+
+enum State {
+    Waiting {
+        answer: Answer,
+        endpoint: String,
+    },
+    Refused {
+        status: StatusCode,
+        body: Option<Incoming>,
+    },
+    Open(Incoming),
+    Ended,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Waiting { .. } => "Waiting",
+            State::Refused { .. } => "Refused",
+            State::Open(_) => "Open",
+            State::Ended => "Ended",
+        })
+    }
+}
+
+/// The task that drives the connection; it ends with its owner.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn refusal(status: StatusCode, body: Option<Incoming>, patience: Duration) -> LinkError {
+    let read = async {
+        let collected = Limited::new(body?, REFUSAL_BYTES_MAX).collect().await;
+        collected.ok().map(http_body_util::Collected::to_bytes)
+    };
+    let bytes = timeout(patience, read).await.ok().flatten();
+    let bytes = bytes.unwrap_or_default();
+    let detail = match serde_json::from_slice::<atoll_api::http::Problem>(&bytes) {
+        Ok(problem) => problem.to_string(),
+        Err(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+    };
+    LinkError::Refused {
+        status: status.as_u16(),
+        detail,
+    }
+}
+
+/// `host:port` of an endpoint; port 80 when none is written.
+fn authority(endpoint: &str) -> Result<String, LinkError> {
+    let uri: Uri = endpoint.parse().map_err(|_| invalid(endpoint))?;
+    if uri.scheme_str() != Some("http") || !matches!(uri.path(), "" | "/") || uri.query().is_some()
+    {
+        return Err(invalid(endpoint));
+    }
+    let host = uri.host().ok_or_else(|| invalid(endpoint))?;
+    Ok(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
+}
+
+fn invalid(endpoint: &str) -> LinkError {
+    LinkError::InvalidEndpoint {
+        endpoint: endpoint.to_owned(),
+    }
+}
+
+fn too_slow(endpoint: &str, timeout: Duration) -> LinkError {
+    LinkError::Timeout {
+        endpoint: endpoint.to_owned(),
+        timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_address() {
+        assert_eq!(
+            authority("http://127.0.0.1:7400").unwrap(),
+            "127.0.0.1:7400"
+        );
+        assert_eq!(authority("http://[::1]:7400/").unwrap(), "[::1]:7400");
+        assert_eq!(authority("http://eu.example").unwrap(), "eu.example:80");
+        for bad in [
+            "",
+            "127.0.0.1:7400",
+            "https://eu:1",
+            "http://eu/x",
+            "http://eu/?a=b",
+        ] {
+            assert!(authority(bad).is_err(), "{bad}");
+        }
+    }
+}
