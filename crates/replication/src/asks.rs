@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atoll_core::ReplicaId;
 
-use crate::inbox::LinkId;
+use crate::delivery::LinkId;
 use crate::message::Want;
 use crate::room::Gap;
 
@@ -65,7 +65,11 @@ impl Asks {
                 }
             };
             if let Some(first) = asked.front_mut().filter(|first| first.again_at <= now) {
-                *first = ask(first.attempt.wrapping_add(1), gap.from, first.to);
+                *first = ask(
+                    first.attempt.wrapping_add(1),
+                    gap.from,
+                    first.to.min(gap.to),
+                );
             }
             let from = asked
                 .back()

@@ -10,84 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::wire::{BadFrame, decode_header, split_frame};
+use atoll_core::wire::{BadFrame, decode_entry, decode_header, split_frame};
 use atoll_core::{Dot, ReplicaId, VersionVector};
 
 use crate::asks::Asks;
-use crate::message::{Batch, Carries, Heartbeat, Resume, Upstream};
+use crate::delivery::{InboxLimits, LinkId, Poison, Ready, Received};
+use crate::message::{Batch, Carries, Heartbeat, Resume, Upstream, Want};
 use crate::room::{Item, Room, first_missing};
 use crate::routes::{Routes, Told};
-
-/// One connection of a link. A new connection gets a new number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
-
-/// Bounds and delays of an [`Inbox`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboxLimits {
-    /// Bytes of entries that may wait for others.
-    pub waiting_bytes: usize,
-    /// How long an entry waits before what it lacks is asked for; `None`: never ask.
-    pub ask_after: Option<Duration>,
-    /// How long until the same is asked for again, of the next link.
-    pub ask_interval: Duration,
-    /// Duplicates in a row after which a link is to leave an origin out; `u32::MAX`: never.
-    pub prune_after: u32,
-    /// How long announced entries may stay away before a pruned link is to bring them again.
-    pub graft_after: Duration,
-}
-
-impl Default for InboxLimits {
-    fn default() -> Self {
-        InboxLimits {
-            waiting_bytes: 64 << 20,
-            ask_after: Some(Duration::from_millis(50)),
-            ask_interval: Duration::from_millis(500),
-            prune_after: 4,
-            graft_after: Duration::from_millis(500),
-        }
-    }
-}
-
-/// An entry that may be applied, after those handed out before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready {
-    /// Its bytes, as its origin made them.
-    pub frame: Bytes,
-    /// Its dot.
-    pub dot: Dot,
-    /// The link that brought it.
-    pub link: LinkId,
-    /// The region that sent it.
-    pub sender: ReplicaId,
-    /// How long it waited for its dependencies.
-    pub waited: Duration,
-}
-
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Received {
-    /// May be applied.
-    pub ready: usize,
-    /// Wait for others.
-    pub waiting: usize,
-    /// Known already.
-    pub duplicates: usize,
-    /// Not kept for want of room; they will be sent again.
-    pub dropped: usize,
-}
-
-/// An entry that cannot be read. Its link must be closed and stay closed until someone acts.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("link {} brought an entry that cannot be applied: {error}", link.0)]
-pub struct Poison {
-    /// The link that brought it.
-    pub link: LinkId,
-    /// Its dot, where that can be read.
-    pub dot: Option<Dot>,
-    /// What is wrong.
-    pub error: BadFrame,
-}
 
 #[derive(Debug)]
 struct Link {
@@ -255,8 +185,10 @@ impl Inbox {
         for item in self.room.evict(self.limits.waiting_bytes) {
             received.dropped += 1;
             self.consume(&item);
-            if let Some(link) = self.links.get_mut(&item.link) {
-                link.behind = true;
+            // Whoever has sent it must send it again; when that link is gone, any of them may be the one.
+            let known = self.links.contains_key(&item.link);
+            for (&link, state) in &mut self.links {
+                state.behind |= link == item.link || state.sender == item.sender || !known;
             }
         }
     }
@@ -362,7 +294,7 @@ impl Inbox {
         said
     }
 
-    fn questions(&mut self, now: Duration) -> Vec<(LinkId, crate::message::Want)> {
+    fn questions(&mut self, now: Duration) -> Vec<(LinkId, Want)> {
         let Some(before) = self
             .limits
             .ask_after
@@ -421,20 +353,13 @@ impl Inbox {
     }
 }
 
-/// The dot and dependencies of an entry, as far as a waiting room must trust them.
+/// The dot and dependencies of an entry that can be read whole: nothing else may reach the region's log.
 fn header(link: LinkId, frame: &Bytes) -> Result<(Dot, VersionVector), Poison> {
-    let (dot, _, dependencies) = decode_header(frame).map_err(|error| Poison {
-        link,
-        dot: None,
-        error,
-    })?;
-    if dot.seq == 0 || dependencies.get(dot.replica) != dot.seq - 1 {
-        let error = BadFrame::Malformed(format!("{dot} does not follow its own dependencies"));
-        return Err(Poison {
-            link,
-            dot: Some(dot),
-            error,
-        });
+    match decode_entry(frame) {
+        Ok(entry) => Ok((entry.dot, entry.dependencies)),
+        Err(error) => {
+            let dot = decode_header(frame).ok().map(|(dot, ..)| dot);
+            Err(Poison { link, dot, error })
+        }
     }
-    Ok((dot, dependencies))
 }

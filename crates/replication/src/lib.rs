@@ -11,19 +11,23 @@
 //! ```
 //!
 //! - [`message`]: what the two ends say → [`frame`]: as bytes
-//! - [`source`]: what to send next on one link
-//! - [`inbox`]: the waiting room of one region, for all of its links which link brings which origin
+//! - [`source`]: what to send next on one link, from a [`log`]
+//! - [`inbox`]: the waiting room of one region, for all of its links, and which of them brings which
+//!   origin ([`delivery`] has its answers)
 //! - [`knowledge`]: who has what: write concern, the stable vector
 //! - [`clock`], [`lag`]: how far peers' clocks and links are off · [`backoff`]: when to dial again
 
 mod asks;
 pub mod backoff;
 pub mod clock;
+pub mod delivery;
+mod draft;
 pub mod frame;
 pub mod inbox;
 pub mod knowledge;
 pub mod lag;
 mod layout;
+pub mod log;
 pub mod message;
 mod room;
 mod routes;

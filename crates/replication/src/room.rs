@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use atoll_core::{Dot, ReplicaId, VersionVector};
 
-use crate::inbox::LinkId;
+use crate::delivery::LinkId;
 
 /// A remote entry on its way to be applied.
 #[derive(Debug, Clone)]

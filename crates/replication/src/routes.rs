@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use atoll_core::{Dot, ReplicaId, VersionVector};
 
-use crate::inbox::LinkId;
+use crate::delivery::LinkId;
 use crate::message::Carries;
 
 #[derive(Debug)]

@@ -8,60 +8,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use atoll_core::{Dot, RegionName, ReplicaId, StoreId, VersionVector};
 
 use crate::Now;
+use crate::draft::Draft;
 use crate::knowledge::Knowledge;
+use crate::log::{Arrived, Log};
 use crate::message::{
-    Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Pong, READER, Upstream, Want,
-    Welcome,
+    Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Pong, Upstream, Want, Welcome,
 };
-
-/// The log of the source's region, as a link reads it. Positions are arrival indexes.
-pub trait Log {
-    /// Why it could not be read.
-    type Error;
-    /// One past the position of the last entry.
-    fn end(&self) -> u64;
-    /// The position of the first entry that `vector` does not cover; `end` when it covers all.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    fn start_for(&self, vector: &VersionVector) -> Result<u64, Self::Error>;
-    /// Shows entries from `from` on, until `visit` answers `false` or about `max_bytes` were shown. Returns
-    /// where to go on: at the entry that `visit` refused, or one past the last shown.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    fn read(
-        &self,
-        from: u64,
-        max_bytes: usize,
-        visit: &mut dyn FnMut(Arrived) -> bool,
-    ) -> Result<u64, Self::Error>;
-    /// The frame of one entry, if the log still holds it.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    fn entry(&self, dot: Dot) -> Result<Option<Bytes>, Self::Error>;
-    /// All that the region has applied.
-    fn vector(&self) -> VersionVector;
-}
-
-/// An entry in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrived {
-    /// Its position.
-    pub arrival: u64,
-    /// Its dot.
-    pub dot: Dot,
-    /// Who sent it here; `None` when it was written here.
-    pub sender: Option<ReplicaId>,
-    /// Its frame.
-    pub frame: Bytes,
-}
 
 /// Bounds of a [`Source`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -403,45 +358,5 @@ impl Source {
             }
         }
         Ok(None)
-    }
-}
-
-/// A batch being filled.
-struct Draft {
-    bytes_max: usize,
-    entries_max: usize,
-    count: u32,
-    entries: BytesMut,
-}
-
-impl Draft {
-    fn new(bytes_max: usize, entries_max: usize) -> Self {
-        Draft {
-            bytes_max,
-            entries_max,
-            count: 0,
-            entries: BytesMut::new(),
-        }
-    }
-
-    /// Takes an entry in; `false` when it is for the next batch. The first always fits.
-    fn add(&mut self, frame: &Bytes) -> bool {
-        let full = self.entries.len() + frame.len() > self.bytes_max
-            || self.count as usize >= self.entries_max;
-        if self.count > 0 && full {
-            return false;
-        }
-        self.entries.extend_from_slice(frame);
-        self.count += 1;
-        true
-    }
-
-    fn finish(self, sent: &mut u64) -> Option<Batch> {
-        *sent += self.entries.len() as u64;
-        (self.count > 0).then(|| Batch {
-            min_reader: READER,
-            count: self.count,
-            entries: self.entries.freeze(),
-        })
     }
 }

@@ -1,0 +1,426 @@
+//! Regions joined by links that take time, are cut and are dialled again. One step is one millisecond.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use atoll_core::StoreId;
+use atoll_replication::Now;
+use atoll_replication::delivery::{InboxLimits, LinkId};
+use atoll_replication::frame::{Decoder, Encoder};
+use atoll_replication::message::{
+    Ack, Carries, Downstream, Hello, LINK_VERSION, Upstream, Welcome,
+};
+use atoll_replication::source::{Source, SourceLimits};
+
+use crate::region::{Fate, Region};
+
+const STORE: StoreId = StoreId(7);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    AllToAll,
+    Ring,
+    Star,
+    Custom,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub topology: Topology,
+    pub regions: usize,
+    pub faults: bool,
+    pub limits: InboxLimits,
+    pub latency_ms: (u64, u64),
+}
+
+/// Bytes under way in one direction.
+#[derive(Default)]
+struct Pipe(VecDeque<(u64, Bytes)>);
+
+impl Pipe {
+    fn put(&mut self, at: u64, bytes: Bytes) {
+        let at = self.0.back().map_or(at, |(last, _)| at.max(*last));
+        self.0.push_back((at, bytes));
+    }
+
+    fn due(&mut self, now: u64) -> Option<Bytes> {
+        let due = self.0.front().is_some_and(|(at, _)| *at <= now);
+        due.then(|| self.0.pop_front().unwrap().1)
+    }
+}
+
+/// A link and its connection, if it has one.
+struct Link {
+    carries: Carries,
+    latency: u64,
+    jitter: u64,
+    /// When to dial; `u64::MAX`: never again.
+    dial_at: u64,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    id: LinkId,
+    source: Option<Source>,
+    up: Pipe,
+    down: Pipe,
+    up_decoder: Decoder<Upstream>,
+    down_decoder: Decoder<Downstream>,
+    encoder: Encoder,
+    acked: Option<Ack>,
+    welcomed: bool,
+}
+
+pub struct Net {
+    plan: Plan,
+    regions: Vec<Region>,
+    links: BTreeMap<(usize, usize), Link>,
+    now: u64,
+    connections: u64,
+    copies: u64,
+    wants: u64,
+    random: Random,
+}
+
+impl Net {
+    pub fn new(plan: Plan) -> Self {
+        let mut random = Random(plan.seed);
+        let regions = (0..plan.regions)
+            .map(|i| Region::new(i, plan.limits.clone()))
+            .collect();
+        let carries = match plan.topology {
+            Topology::AllToAll => Carries::OwnEntries,
+            Topology::Ring | Topology::Star | Topology::Custom => Carries::Everything,
+        };
+        let link = |ends, random: &mut Random| {
+            let link = Link {
+                carries,
+                latency: random.within(plan.latency_ms),
+                jitter: if plan.faults { 30 } else { 2 },
+                dial_at: random.within((0, 30)),
+                connection: None,
+            };
+            (ends, link)
+        };
+        let pairs = pairs(plan.topology, plan.regions, &mut random);
+        let links = pairs
+            .into_iter()
+            .map(|ends| link(ends, &mut random))
+            .collect();
+        Net {
+            plan,
+            regions,
+            links,
+            now: 0,
+            connections: 0,
+            copies: 0,
+            wants: 0,
+            random,
+        }
+    }
+
+    /// Goes on for so many milliseconds; every region writes with this probability in each.
+    pub fn run(&mut self, ms: u64, write: f64) {
+        for _ in 0..ms {
+            self.now += 1;
+            for region in 0..self.regions.len() {
+                if self.random.chance(write) {
+                    self.write(region);
+                }
+            }
+            self.faults();
+            let ends: Vec<_> = self.links.keys().copied().collect();
+            for (from, to) in ends {
+                self.drive(from, to);
+            }
+            for region in 0..self.regions.len() {
+                self.commit(region);
+            }
+        }
+    }
+
+    pub fn write(&mut self, region: usize) {
+        let size = usize::try_from(self.random.within((0, 300))).unwrap();
+        self.regions[region].write(self.now, size);
+    }
+
+    /// No more faults.
+    pub fn calm(&mut self) {
+        self.plan.faults = false;
+    }
+
+    pub fn slow_down(&mut self, from: usize, to: usize, latency: u64) {
+        self.links.get_mut(&(from, to)).unwrap().latency = latency;
+    }
+
+    pub fn cut_for_good(&mut self, from: usize, to: usize) {
+        self.cut(from, to, u64::MAX);
+    }
+
+    pub fn carry(&mut self, from: usize, to: usize, carries: Carries) {
+        let link = self.links.get_mut(&(from, to)).unwrap();
+        link.carries = carries;
+        let id = link.connection.as_ref().unwrap().id;
+        self.regions[to].inbox.carry(id, carries);
+    }
+
+    pub fn is_converged(&self) -> bool {
+        let vector = |r: &Region| atoll_replication::log::Log::vector(&r.log);
+        self.regions
+            .iter()
+            .all(|r| vector(r) == vector(&self.regions[0]))
+    }
+
+    pub fn vectors(&self) -> String {
+        let line = |r: &Region| format!("\n{}: {} {:?}", r.me, r.inbox.vector(), r.inbox.waiting());
+        self.regions.iter().map(line).collect()
+    }
+
+    pub fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    pub fn wants(&self) -> u64 {
+        self.wants
+    }
+
+    pub fn applied_remotely(&self) -> u64 {
+        self.regions.iter().map(|r| r.applied_remotely).sum()
+    }
+
+    pub fn longest_wait(&self, region: usize) -> Duration {
+        self.regions[region].waited
+    }
+
+    fn time(&self) -> Now {
+        Now {
+            elapsed: Duration::from_millis(self.now),
+            wall_ms: 1_000_000 + self.now,
+        }
+    }
+
+    fn faults(&mut self) {
+        if !self.plan.faults {
+            return;
+        }
+        let ends: Vec<_> = self.links.keys().copied().collect();
+        for (from, to) in ends {
+            if self.random.chance(0.003) {
+                let back = self.now + self.random.within((1, 300));
+                self.cut(from, to, back);
+            }
+        }
+    }
+
+    fn cut(&mut self, from: usize, to: usize, dial_at: u64) {
+        let link = self.links.get_mut(&(from, to)).unwrap();
+        link.dial_at = dial_at;
+        if let Some(connection) = link.connection.take() {
+            self.regions[to].inbox.close(connection.id);
+        }
+    }
+
+    fn commit(&mut self, region: usize) {
+        let pipelined = self.random.chance(0.5);
+        let fate = if self.plan.faults && self.plan.seed % 2 == 1 && self.random.chance(0.1) {
+            if self.random.chance(0.5) {
+                Fate::Lost
+            } else {
+                Fate::CommittedUnknown
+            }
+        } else {
+            Fate::Committed
+        };
+        if pipelined {
+            self.regions[region].propose(self.now + 2, fate);
+        }
+        self.regions[region].commit_due(self.now);
+        let now = Duration::from_millis(self.now);
+        for (id, frame) in self.regions[region].inbox.say(now) {
+            let mut links = self.links.iter_mut().filter(|((_, to), _)| *to == region);
+            let (_, link) = links
+                .find(|(_, l)| l.connection.as_ref().is_some_and(|c| c.id == id))
+                .unwrap();
+            self.wants += u64::from(matches!(frame, Upstream::Want(_)));
+            // Questions and answers take the short way in these tests, but for the link's own delay.
+            let at = self.now + link.latency.min(30);
+            let connection = link.connection.as_mut().unwrap();
+            let bytes = connection.encoder.encode(&frame);
+            connection.up.put(at, bytes);
+        }
+    }
+
+    /// Moves one link by one millisecond.
+    fn drive(&mut self, from: usize, to: usize) {
+        let time = self.time();
+        let link = self.links.get_mut(&(from, to)).unwrap();
+        let delay = self.now + link.latency + self.random.within((0, link.jitter));
+        if link.connection.is_none() && link.dial_at <= self.now {
+            self.connections += 1;
+            link.connection = Some(dial(
+                LinkId(self.connections),
+                &self.regions[to],
+                link.carries,
+                delay,
+            ));
+        }
+        let Some(connection) = &mut link.connection else {
+            return;
+        };
+        while let Some(bytes) = connection.up.due(self.now) {
+            connection.up_decoder.push(&bytes);
+        }
+        let region = &mut self.regions[from];
+        while let Some(frame) = connection.up_decoder.next().unwrap() {
+            match (&mut connection.source, frame) {
+                (None, Upstream::Hello(hello)) => {
+                    let me = Welcome {
+                        store: STORE,
+                        region: region.name.clone(),
+                        replica: region.me,
+                    };
+                    let limits = SourceLimits {
+                        batch_bytes: 2000,
+                        scan_bytes: 4000,
+                        ..SourceLimits::default()
+                    };
+                    connection.source = Some(Source::new(hello, me, limits).unwrap());
+                }
+                (Some(source), frame) => {
+                    if let Some(ack) = source.on_frame(frame, time).unwrap() {
+                        region.knowledge.learn(source.target(), &ack.vector);
+                        region.knowledge.learn_matrix(&ack.known);
+                    }
+                }
+                (None, other) => panic!("{other:?} before Hello"),
+            }
+        }
+        if let Some(source) = connection
+            .source
+            .as_mut()
+            .filter(|s| s.wakeup() <= time.elapsed || s.backlog(&region.log) > 0)
+        {
+            while let Some(frame) = source.next(&region.log, &region.knowledge, time).unwrap() {
+                if let Downstream::Batch(batch) = &frame {
+                    self.copies += u64::from(batch.count);
+                }
+                connection
+                    .down
+                    .put(delay, connection.encoder.encode(&frame));
+            }
+        }
+        while let Some(bytes) = connection.down.due(self.now) {
+            connection.down_decoder.push(&bytes);
+        }
+        let region = &mut self.regions[to];
+        while let Some(frame) = connection.down_decoder.next().unwrap() {
+            match frame {
+                Downstream::Welcome(welcome) => {
+                    region
+                        .inbox
+                        .open(connection.id, welcome.replica, link.carries);
+                    connection.welcomed = true;
+                }
+                Downstream::Batch(batch) => {
+                    region
+                        .inbox
+                        .on_batch(connection.id, &batch, time.elapsed)
+                        .unwrap();
+                }
+                Downstream::Heartbeat(heartbeat) => {
+                    region.inbox.on_heartbeat(connection.id, &heartbeat);
+                    region.knowledge.learn_matrix(&heartbeat.known);
+                    region.knowledge.learn_regions(&heartbeat.regions);
+                }
+                Downstream::Pong(_) => {}
+            }
+        }
+        let ack = Ack {
+            vector: atoll_replication::log::Log::vector(&region.log),
+            consumed_bytes: region.inbox.consumed(connection.id),
+            known: Vec::new(),
+        };
+        if connection.welcomed && self.now % 5 == 0 && connection.acked.as_ref() != Some(&ack) {
+            let bytes = connection.encoder.encode(&Upstream::Ack(ack.clone()));
+            connection.up.put(delay, bytes);
+            connection.acked = Some(ack);
+        }
+    }
+}
+
+fn dial(id: LinkId, target: &Region, carries: Carries, at: u64) -> Connection {
+    let hello = Hello {
+        version: u32::from(LINK_VERSION),
+        store: STORE,
+        region: target.name.clone(),
+        replica: target.me,
+        vector: target.inbox.vector().clone(),
+        carries,
+        credit_bytes: 5000,
+    };
+    let mut connection = Connection {
+        id,
+        source: None,
+        up: Pipe::default(),
+        down: Pipe::default(),
+        up_decoder: Decoder::new(),
+        down_decoder: Decoder::new(),
+        encoder: Encoder::new(),
+        acked: None,
+        welcomed: false,
+    };
+    let bytes = connection.encoder.encode(&Upstream::Hello(hello));
+    connection.up.put(at, bytes);
+    connection
+}
+
+fn pairs(topology: Topology, regions: usize, random: &mut Random) -> BTreeSet<(usize, usize)> {
+    let mut pairs = BTreeSet::new();
+    let mut both = |a: usize, b: usize| {
+        if a != b {
+            pairs.extend([(a, b), (b, a)]);
+        }
+    };
+    for a in 0..regions {
+        match topology {
+            Topology::AllToAll => (0..regions).for_each(|b| both(a, b)),
+            Topology::Ring => both(a, (a + 1) % regions),
+            Topology::Star => both(0, a),
+            // A random tree and a few links more.
+            Topology::Custom => {
+                let below = |random: &mut Random, n: usize| {
+                    usize::try_from(random.within((0, n as u64 - 1))).unwrap()
+                };
+                if a > 0 {
+                    both(a, below(random, a));
+                    both(a, below(random, regions));
+                }
+            }
+        }
+    }
+    pairs
+}
+
+/// `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn within(&mut self, (least, most): (u64, u64)) -> u64 {
+        least + self.next() % (most - least + 1)
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        (self.next() >> 11) as f64 / ((1_u64 << 53) as f64) < probability
+    }
+}
