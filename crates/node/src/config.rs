@@ -1,0 +1,260 @@
+//! Config: what a node is told by its file. Goes one way: nothing is ever written back.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use atoll_api::manifest::{
+    CollectionSettings, DeclaredCollection, RegionName, TimeSpan, declare_collections,
+};
+use atoll_api::topology::Carries;
+
+/// A node's configuration (`atoll node --config FILE`, YAML).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The store that it belongs to.
+    pub store: StoreConfig,
+    /// The region that it is a node of.
+    pub region: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// The other regions, and where they are.
+    #[serde(default)]
+    pub peers: Vec<PeerConfig>,
+    /// The links that end here.
+    #[serde(default)]
+    pub links: Vec<LinkConfig>,
+    /// The collections. Absent: as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collections: Option<Vec<CollectionSettings>>,
+    /// What is aimed at.
+    #[serde(default)]
+    pub objectives: ObjectivesConfig,
+    /// How long conflicts stay in the ledger.
+    #[serde(default)]
+    pub conflict_retention: ConflictRetention,
+    /// How long an entry waits for what it depends on before a neighbour is asked; `never` to only wait.
+    #[serde(default)]
+    pub ask_after: AskAfter,
+    /// Bounds of what clients may do.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How much memory the storage may take.
+    #[serde(default)]
+    pub memory: MemoryConfig,
+    /// Faults for tests; leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub testing: Option<TestingConfig>,
+}
+
+/// The store that a node belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Its name, for people.
+    pub name: String,
+    /// Its id, 16 hexadecimal digits, equal in all regions.
+    pub id: String,
+}
+
+/// Another region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Its name.
+    pub region: String,
+    /// `http://host:port` of one of its nodes.
+    pub endpoint: String,
+}
+
+/// A link that ends here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkConfig {
+    /// The region that it comes from.
+    pub from: String,
+    /// Which entries pass.
+    pub carries: Carries,
+}
+
+/// What is aimed at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ObjectivesConfig {
+    /// How far the clock may be off from the peers' before writes are refused.
+    pub max_clock_skew: TimeSpan,
+}
+
+/// How long conflicts stay in the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConflictRetention {
+    /// Rows older than this go.
+    pub max_age: TimeSpan,
+    /// And the oldest beyond this many.
+    pub max_rows: u64,
+}
+
+/// Bounds of what clients may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Writes waiting to be proposed.
+    pub pending_writes: usize,
+}
+
+/// How much memory the storage may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// Bytes of the block cache.
+    pub cache_bytes: usize,
+    /// Bytes of all write buffers.
+    pub buffer_bytes: usize,
+}
+
+/// Faults for tests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestingConfig {
+    /// Milliseconds by which the wall clock is off.
+    #[serde(default)]
+    pub clock_shift_ms: i64,
+}
+
+/// How long an entry waits before a neighbour is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum AskAfter {
+    /// This long.
+    Some(Duration),
+    /// Nobody is ever asked.
+    Never,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct InvalidConfig {
+    /// The file.
+    pub file: String,
+    /// Where, what, and how to fix it.
+    pub problem: String,
+}
+
+impl Default for ObjectivesConfig {
+    fn default() -> Self {
+        ObjectivesConfig { max_clock_skew: time_span("500ms") }
+    }
+}
+
+impl Default for ConflictRetention {
+    fn default() -> Self {
+        ConflictRetention { max_age: time_span("720h"), max_rows: 1_000_000 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: 4096, pending_writes: 8192 }
+    }
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        MemoryConfig { cache_bytes: 32 << 20, buffer_bytes: 64 << 20 }
+    }
+}
+
+impl Default for AskAfter {
+    fn default() -> Self {
+        AskAfter::Some(Duration::from_millis(50))
+    }
+}
+
+impl TryFrom<String> for AskAfter {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(AskAfter::Never);
+        }
+        let span: TimeSpan = text.parse().map_err(|e| format!("{e}; or say never"))?;
+        Ok(AskAfter::Some(span.as_duration()))
+    }
+}
+
+impl From<AskAfter> for String {
+    fn from(ask: AskAfter) -> String {
+        match ask {
+            AskAfter::Some(after) => format!("{}ms", after.as_millis()),
+            AskAfter::Never => "never".into(),
+        }
+    }
+}
+
+fn time_span(text: &str) -> TimeSpan {
+    text.parse().expect("a time span written here")
+}
+
+impl NodeConfig {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`], naming the field.
+    pub fn from_yaml(file: &str, text: &str) -> Result<NodeConfig, InvalidConfig> {
+        let invalid = |problem: String| InvalidConfig { file: file.to_owned(), problem };
+        let config: NodeConfig = serde_yaml_ng::from_str(text).map_err(|e| invalid(e.to_string()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
+    }
+
+    /// Checks what the shape does not say.
+    ///
+    /// # Errors
+    /// What is wrong and how to fix it.
+    pub fn check(&self) -> Result<(), String> {
+        self.store_id()?;
+        let mut regions = self.regions()?;
+        regions.sort_unstable();
+        if let Some(twice) = regions.windows(2).find(|w| w[0] == w[1]) {
+            return Err(format!("peers: region {} is named twice", twice[0]));
+        }
+        for link in &self.links {
+            if !self.peers.iter().any(|peer| peer.region == link.from) {
+                return Err(format!("links: {} is not among the peers; add its endpoint", link.from));
+            }
+        }
+        self.declared_collections().map(|_| ())
+    }
+
+    pub(crate) fn store_id(&self) -> Result<atoll_core::StoreId, String> {
+        self.store.id.parse().map_err(|e| format!("store.id: {e}"))
+    }
+
+    pub(crate) fn region_name(&self) -> Result<atoll_core::RegionName, String> {
+        self.region.parse().map_err(|e| format!("region: {e}"))
+    }
+
+    fn regions(&self) -> Result<Vec<RegionName>, String> {
+        let peers = self.peers.iter().map(|peer| &peer.region);
+        let parse = |name: &String| name.parse().map_err(|e| format!("region {name:?}: {e}"));
+        std::iter::once(&self.region).chain(peers).map(parse).collect()
+    }
+
+    pub(crate) fn declared_collections(&self) -> Result<Option<Vec<DeclaredCollection>>, String> {
+        let Some(settings) = &self.collections else {
+            return Ok(None);
+        };
+        let declared = declare_collections(settings, &self.regions()?).map_err(|errors| {
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        })?;
+        Ok(Some(declared))
+    }
+}

@@ -1,0 +1,164 @@
+//! Raft's log over the store's: appended at once, synced in groups.
+//!
+//! An append is written and readable when it returns; a thread of its own syncs, one `fdatasync` for all that
+//! was appended meanwhile, and tells Raft. Entries not applied yet are kept decoded, so that apply reads no
+//! disk.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::type_config::alias::{DefaultEntryOf, LogIdOf, VoteOf};
+
+use atoll_store::engine::Engine;
+use atoll_store::raft_log::{RaftLog, RaftLogError};
+
+use super::{TypeConfig, codec};
+
+type Entry = DefaultEntryOf<TypeConfig>;
+
+/// Entries kept decoded.
+const RECENT_ENTRIES: usize = 256;
+/// Appends waiting for a sync.
+const UNSYNCED_APPENDS: usize = 1024;
+
+#[derive(Clone)]
+pub(super) struct LogStore {
+    log: Arc<RaftLog>,
+    recent: Arc<Mutex<VecDeque<Entry>>>,
+    syncs: mpsc::SyncSender<IOFlushed<TypeConfig>>,
+}
+
+impl LogStore {
+    pub(super) fn open(engine: Arc<dyn Engine>) -> Result<Self, RaftLogError> {
+        let log = Arc::new(RaftLog::open(engine)?);
+        let (syncs, waiting) = mpsc::sync_channel(UNSYNCED_APPENDS);
+        let syncing = Arc::clone(&log);
+        std::thread::Builder::new()
+            .name("raft-log-sync".into())
+            .spawn(move || sync_groups(&syncing, &waiting))
+            .expect("a thread can be started");
+        Ok(LogStore { log, recent: Arc::default(), syncs })
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, entries: &[Entry]) {
+        let mut recent = self.recent();
+        for entry in entries {
+            if recent.back().is_some_and(|last| last.log_id.index + 1 != entry.log_id.index) {
+                recent.clear();
+            }
+            recent.push_back(entry.clone());
+        }
+        let surplus = recent.len().saturating_sub(RECENT_ENTRIES);
+        recent.drain(..surplus);
+    }
+
+    /// Entries `[from, to)` if all of them are kept decoded.
+    fn recall(&self, from: u64, to: u64) -> Option<Vec<Entry>> {
+        let recent = self.recent();
+        let first = recent.front()?.log_id.index;
+        let last = recent.back()?.log_id.index;
+        if from < first || to > last + 1 || from >= to {
+            return None;
+        }
+        let at = usize::try_from(from - first).ok()?;
+        let count = usize::try_from(to - from).ok()?;
+        Some(recent.iter().skip(at).take(count).cloned().collect())
+    }
+}
+
+/// Syncs until the log store is gone: all that waits, with one sync.
+fn sync_groups(log: &RaftLog, waiting: &mpsc::Receiver<IOFlushed<TypeConfig>>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        group.extend(waiting.try_iter());
+        let result = log.sync();
+        for callback in group {
+            callback.io_completed(result.clone().map_err(|e| io_error(&e)));
+        }
+    }
+}
+
+fn io_error(error: &RaftLogError) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let from = match range.start_bound() {
+            Bound::Included(&from) => from,
+            Bound::Excluded(&before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(&last) => last + 1,
+            Bound::Excluded(&to) => to,
+            Bound::Unbounded => u64::MAX,
+        };
+        if let Some(entries) = self.recall(from, to) {
+            return Ok(entries);
+        }
+        let records = self.log.read(from, to).map_err(|e| io_error(&e))?;
+        records.iter().map(|(index, bytes)| codec::read_entry(*index, bytes)).collect()
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<VoteOf<TypeConfig>>, io::Error> {
+        let bytes = self.log.vote().map_err(|e| io_error(&e))?;
+        bytes.map(|bytes| codec::from_json(&bytes)).transpose()
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogStore;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let purged = self.log.purged().map_err(|e| io_error(&e))?;
+        let last_purged_log_id = purged.map(|(_, mark)| codec::from_json(&mark)).transpose()?;
+        let last = self.log.last().map_err(|e| io_error(&e))?;
+        let last_log_id = match last {
+            Some((index, bytes)) => Some(codec::read_log_id(index, &bytes)?),
+            None => last_purged_log_id,
+        };
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> LogStore {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &VoteOf<TypeConfig>) -> Result<(), io::Error> {
+        self.log.save_vote(&codec::to_json(vote)?).map_err(|e| io_error(&e))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + Send,
+        I::IntoIter: Send,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let records = entries.iter().map(|entry| Ok((entry.log_id.index, codec::entry(entry)?)));
+        let records = records.collect::<io::Result<Vec<_>>>()?;
+        self.log.append_unsynced(&records).map_err(|e| io_error(&e))?;
+        self.remember(&entries);
+        self.syncs.send(callback).map_err(|_| io::Error::other("the log's sync thread is gone"))
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogIdOf<TypeConfig>>) -> Result<(), io::Error> {
+        self.recent().clear();
+        self.log.truncate_after(last.map(|id| id.index)).map_err(|e| io_error(&e))
+    }
+
+    async fn purge(&mut self, upto: LogIdOf<TypeConfig>) -> Result<(), io::Error> {
+        self.log.purge_upto(upto.index, &codec::to_json(&upto)?).map_err(|e| io_error(&e))
+    }
+}

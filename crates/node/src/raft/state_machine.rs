@@ -1,0 +1,151 @@
+//! Raft's view of the region's state: applies what is committed, in groups.
+//!
+//! A snapshot of a region of one is the flushed state itself: building one flushes, and names how far the
+//! state is, so that Raft purges its log only up to what is on disk (SEMANTICS 8).
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{Stream, StreamExt};
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
+use openraft::{EntryPayload, Snapshot, StoredMembership};
+use serde::{Deserialize, Serialize};
+
+use atoll_store::engine::Engine;
+use atoll_store::{Command, Outcome, Region};
+
+use super::{TypeConfig, codec};
+use crate::published::Published;
+
+/// Commands applied as one group at most.
+const GROUP_COMMANDS: usize = 64;
+
+/// Where in the Raft log a state stands, as stored with it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Place {
+    applied: Option<LogIdOf<TypeConfig>>,
+    membership: StoredMembershipOf<TypeConfig>,
+}
+
+pub(crate) struct StateMachine {
+    region: Region,
+    place: Place,
+    published: Arc<Published>,
+    flushed: Arc<Mutex<Place>>,
+}
+
+impl StateMachine {
+    pub(super) fn open(region: Region, published: Arc<Published>) -> Result<Self, String> {
+        let stored = &region.applied().raft;
+        let place = if stored.is_empty() {
+            Place::default()
+        } else {
+            codec::from_json(stored).map_err(|e| e.to_string())?
+        };
+        // What was just read from the disk is flushed.
+        let flushed = Arc::new(Mutex::new(place.clone()));
+        Ok(StateMachine { region, place, published, flushed })
+    }
+
+    fn apply_group(&mut self, group: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
+        let mut commands: Vec<Arc<Command>> = Vec::with_capacity(group.len());
+        for (entry, _) in &group {
+            self.place.applied = Some(entry.log_id);
+            match &entry.payload {
+                EntryPayload::Blank => {}
+                EntryPayload::Normal(proposal) => commands.push(Arc::clone(&proposal.command)),
+                EntryPayload::Membership(membership) => {
+                    self.place.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                }
+            }
+        }
+        let raft = codec::to_json(&self.place)?;
+        let applied = self.region.apply(&commands, raft).map_err(|e| codec::invalid(&e))?;
+        let outcomes = self.published.publish(&self.region, applied);
+        let mut outcomes = outcomes.into_iter();
+        for (entry, responder) in group {
+            let outcome = match entry.payload {
+                EntryPayload::Normal(_) => outcomes.next().unwrap_or(Outcome::Done),
+                EntryPayload::Blank | EntryPayload::Membership(_) => Outcome::Done,
+            };
+            if let Some(responder) = responder {
+                responder.send(outcome);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = ();
+    type SnapshotBuilder = Flush;
+
+    async fn applied_state(
+        &mut self,
+    ) -> Result<(Option<LogIdOf<TypeConfig>>, StoredMembershipOf<TypeConfig>), io::Error> {
+        Ok((self.place.applied, self.place.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + Send,
+    {
+        let mut groups = entries.ready_chunks(GROUP_COMMANDS);
+        while let Some(group) = groups.next().await {
+            let group = group.into_iter().collect::<Result<Vec<_>, _>>()?;
+            self.apply_group(group).inspect_err(|error| {
+                tracing::error!(%error, "the state cannot be changed; this node stops");
+                self.published.fail(error.to_string());
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Flush {
+        Flush {
+            engine: Arc::clone(self.region.engine()),
+            place: self.place.clone(),
+            flushed: Arc::clone(&self.flushed),
+        }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMetaOf<TypeConfig>,
+        _snapshot: (),
+    ) -> Result<(), io::Error> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a region of one node receives no snapshot"))
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, ()>>, io::Error> {
+        let place = self.flushed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(place.applied.is_some().then(|| snapshot(place)))
+    }
+}
+
+/// Flushes the state.
+pub(crate) struct Flush {
+    engine: Arc<dyn Engine>,
+    place: Place,
+    flushed: Arc<Mutex<Place>>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Flush {
+    type SnapshotData = ();
+
+    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, ()>, io::Error> {
+        let engine = Arc::clone(&self.engine);
+        let flush = tokio::task::spawn_blocking(move || engine.flush());
+        flush.await.map_err(io::Error::other)?.map_err(|e| io::Error::other(e.to_string()))?;
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = self.place.clone();
+        Ok(snapshot(self.place.clone()))
+    }
+}
+
+fn snapshot(place: Place) -> SnapshotOf<TypeConfig, ()> {
+    let Place { applied, membership } = place;
+    let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: applied, last_membership: membership };
+    Snapshot { meta, snapshot: () }
+}
+

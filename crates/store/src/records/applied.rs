@@ -1,0 +1,86 @@
+//! How far the state is. Family `meta`, key `applied`; rewritten with every applied group.
+
+use bytes::Bytes;
+use prost::Message;
+
+use atoll_core::wire::pb;
+use atoll_core::{Timestamp, VersionVector};
+
+use super::{BadRecord, damaged};
+
+const KIND: &str = "applied";
+/// The key.
+pub const KEY: &[u8] = b"applied";
+
+/// How far the state is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// The entries in it.
+    pub vector: VersionVector,
+    /// The greatest time in it.
+    pub time: Timestamp,
+    /// The last arrival index given out.
+    pub arrival: u64,
+    /// Below this no concurrent version can arrive any more.
+    pub stable: VersionVector,
+    /// Where in the Raft log it stands; opaque here.
+    pub raft: Bytes,
+    /// Ledger rows kept.
+    pub ledger_rows: u64,
+}
+
+/// The bytes.
+#[must_use]
+pub fn encode(applied: &Applied) -> Vec<u8> {
+    let Applied {
+        vector,
+        time,
+        arrival,
+        stable,
+        raft,
+        ledger_rows,
+    } = applied;
+    super::encode(&AppliedPb {
+        vector: Some(vector.into()),
+        time: time.0,
+        arrival: *arrival,
+        stable: Some(stable.into()),
+        raft: raft.clone(),
+        ledger_rows: *ledger_rows,
+    })
+}
+
+/// Reads it.
+///
+/// # Errors
+/// [`BadRecord`].
+pub fn decode(bytes: Bytes) -> Result<Applied, BadRecord> {
+    let applied: AppliedPb = super::decode(KIND, bytes)?;
+    let vector = |pb: Option<pb::Vector>| {
+        VersionVector::try_from(pb.unwrap_or_default()).map_err(|e| damaged(KIND, e))
+    };
+    Ok(Applied {
+        vector: vector(applied.vector)?,
+        time: Timestamp(applied.time),
+        arrival: applied.arrival,
+        stable: vector(applied.stable)?,
+        raft: applied.raft,
+        ledger_rows: applied.ledger_rows,
+    })
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AppliedPb {
+    #[prost(message, optional, tag = "1")]
+    vector: Option<pb::Vector>,
+    #[prost(fixed64, tag = "2")]
+    time: u64,
+    #[prost(uint64, tag = "3")]
+    arrival: u64,
+    #[prost(message, optional, tag = "4")]
+    stable: Option<pb::Vector>,
+    #[prost(bytes = "bytes", tag = "5")]
+    raft: Bytes,
+    #[prost(uint64, tag = "6")]
+    ledger_rows: u64,
+}

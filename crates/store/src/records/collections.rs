@@ -1,0 +1,141 @@
+//! What the region has been told: its collections, and which replica ids are which regions. Family `meta`,
+//! keys `collections` and `regions`.
+
+use bytes::Bytes;
+use prost::Message;
+
+use atoll_core::collection::Regions;
+use atoll_core::{CollectionSpec, DataType, Policy, ReplicaId, UpdateDelete};
+
+use super::{BadRecord, damaged};
+
+const KIND: &str = "collections";
+/// The key of the collections.
+pub const KEY: &[u8] = b"collections";
+/// The key of the regions.
+pub const REGIONS_KEY: &[u8] = b"regions";
+
+/// The bytes of the collections.
+#[must_use]
+pub fn encode(collections: &[CollectionSpec]) -> Vec<u8> {
+    super::encode(&to_pb(collections))
+}
+
+/// Reads the collections.
+///
+/// # Errors
+/// [`BadRecord`].
+pub fn decode(bytes: Bytes) -> Result<Vec<CollectionSpec>, BadRecord> {
+    from_pb(super::decode(KIND, bytes)?)
+}
+
+/// The bytes of the regions.
+#[must_use]
+pub fn encode_regions(regions: &Regions) -> Vec<u8> {
+    let regions = regions.iter().map(|(replica, name)| RegionPb {
+        replica: replica.0,
+        name: name.to_string(),
+    });
+    super::encode(&RegionsPb {
+        regions: regions.collect(),
+    })
+}
+
+/// Reads the regions.
+///
+/// # Errors
+/// [`BadRecord`].
+pub fn decode_regions(bytes: Bytes) -> Result<Regions, BadRecord> {
+    let message: RegionsPb = super::decode(KIND, bytes)?;
+    let mut regions = Regions::default();
+    for region in message.regions {
+        let name = region.name.parse().map_err(|e| damaged(KIND, e))?;
+        regions.admit(ReplicaId(region.replica), name);
+    }
+    Ok(regions)
+}
+
+pub(crate) fn to_pb(collections: &[CollectionSpec]) -> CollectionsPb {
+    let collections = collections.iter().map(|spec| {
+        let CollectionSpec {
+            name,
+            data_type,
+            policy,
+            update_delete,
+        } = spec;
+        let origins = match policy {
+            Policy::OriginPriority(origins) => origins.iter().map(ToString::to_string).collect(),
+            Policy::LastWriterWins | Policy::KeepSiblings => vec![],
+        };
+        CollectionPb {
+            name: name.to_string(),
+            data_type: data_type.name().to_owned(),
+            policy: policy.name().to_owned(),
+            origins,
+            update_delete: update_delete.name().to_owned(),
+        }
+    });
+    CollectionsPb {
+        collections: collections.collect(),
+    }
+}
+
+pub(crate) fn from_pb(message: CollectionsPb) -> Result<Vec<CollectionSpec>, BadRecord> {
+    let unknown = |what: &str| damaged(KIND, format!("unknown {what:?}"));
+    let read = |c: CollectionPb| {
+        let origins = c.origins.iter().map(|o| o.parse());
+        let policy = match c.policy.as_str() {
+            "LastWriterWins" => Policy::LastWriterWins,
+            "KeepSiblings" => Policy::KeepSiblings,
+            "OriginPriority" => Policy::OriginPriority(
+                origins
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| damaged(KIND, e))?,
+            ),
+            other => return Err(unknown(other)),
+        };
+        Ok(CollectionSpec {
+            name: c.name.parse().map_err(|e| damaged(KIND, e))?,
+            data_type: DataType::from_name(&c.data_type).ok_or_else(|| unknown(&c.data_type))?,
+            policy,
+            update_delete: UpdateDelete::from_name(&c.update_delete)
+                .ok_or_else(|| unknown(&c.update_delete))?,
+        })
+    };
+    message.collections.into_iter().map(read).collect()
+}
+
+/// The collections, as a message of commands, too.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CollectionsPb {
+    #[prost(message, repeated, tag = "1")]
+    collections: Vec<CollectionPb>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CollectionPb {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    data_type: String,
+    #[prost(string, tag = "3")]
+    policy: String,
+    #[prost(string, repeated, tag = "4")]
+    origins: Vec<String>,
+    #[prost(string, tag = "5")]
+    update_delete: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RegionsPb {
+    #[prost(message, repeated, tag = "1")]
+    regions: Vec<RegionPb>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RegionPb {
+    #[prost(fixed64, tag = "1")]
+    replica: u64,
+    #[prost(string, tag = "2")]
+    name: String,
+}

@@ -1,0 +1,534 @@
+//! The region's state machine: what a command does to the state.
+//!
+//! [`Region::apply`] is a deterministic function of (state, commands): it reads no clock and draws no
+//! number, so all nodes of a region stay equal. One group of commands is one engine batch. Dots,
+//! dependencies and corrected times are known only here, so the bytes of an entry are born here.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use atoll_core::apply::EntryWrite;
+use atoll_core::collection::Regions;
+use atoll_core::expand::{Failure, expand};
+use atoll_core::intent::Rejection;
+use atoll_core::view::{self, Lens};
+use atoll_core::{
+    CollectionName, CollectionSpec, Dot, Entry, Operation, RegionName, ReplicaId, StoreId,
+    Timestamp, VersionVector, apply, wire,
+};
+
+use crate::command::{Command, Request};
+use crate::engine::{Batch, Direction, Engine, Family};
+use crate::error::StoreError;
+use crate::records::applied::{self, Applied};
+use crate::records::arrival::{self, Arrival};
+use crate::records::identity::{self, Identity};
+use crate::records::{collections, ledger_row, log_index};
+use crate::transaction::Transaction;
+
+/// What readers need to interpret the state: shared, replaced as a whole when it changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// The collections, by name.
+    pub collections: BTreeMap<CollectionName, CollectionSpec>,
+    /// Which replica id is which region.
+    pub regions: Regions,
+}
+
+impl Catalog {
+    /// How to look at a collection; `None` when there is none of that name.
+    #[must_use]
+    pub fn lens(&self, collection: &CollectionName) -> Option<Lens<'_>> {
+        let spec = self.collections.get(collection)?;
+        Some(Lens {
+            spec,
+            regions: &self.regions,
+        })
+    }
+}
+
+/// A region's state and what it takes to change it.
+pub struct Region {
+    engine: Arc<dyn Engine>,
+    identity: Identity,
+    applied: Applied,
+    catalog: Arc<Catalog>,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of each write, in order.
+    Written(Vec<Result<Written, Rejection>>),
+    /// Of remote entries.
+    Merged(Merged),
+    /// The collections are as declared now, or why they are not.
+    Configured(Result<(), String>),
+    /// Done.
+    Done,
+}
+
+/// An accepted write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its entry; `None` when there was nothing to do.
+    pub entry: Option<(Dot, Timestamp)>,
+    /// All that the region had applied right after it.
+    pub session: VersionVector,
+}
+
+/// What became of remote entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Merged {
+    /// Applied now.
+    pub applied: usize,
+    /// Known already.
+    pub duplicates: usize,
+    /// Not applicable yet; the sender's order was broken on the way, and they must come again.
+    pub early: usize,
+}
+
+/// A new ledger row, for counting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConflict {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its kind, see [`view::Verdict`].
+    pub kind: &'static str,
+    /// Its outcome, see [`view::Verdict`].
+    pub outcome: &'static str,
+}
+
+/// What one group of commands brought about.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Of each command, in order.
+    pub outcomes: Vec<Outcome>,
+    /// The entries that it added, in order of arrival.
+    pub arrivals: Vec<Arrival>,
+    /// New ledger rows.
+    pub conflicts: Vec<NewConflict>,
+}
+
+/// A group being applied.
+struct Work<'a> {
+    tx: Transaction<'a>,
+    next: Applied,
+    catalog: Arc<Catalog>,
+    identity: &'a Identity,
+    group: Group,
+    trim: Option<(Timestamp, u64)>,
+}
+
+impl Region {
+    /// The identity that an engine holds, if it was ever given one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn identity_in(engine: &dyn Engine) -> Result<Option<Identity>, StoreError> {
+        let bytes = engine.get(Family::Meta, identity::KEY)?;
+        Ok(bytes.map(identity::decode).transpose()?)
+    }
+
+    /// Makes an empty engine this region's, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn form(engine: &dyn Engine, identity: &Identity) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(Family::Meta, identity::KEY, &identity::encode(identity));
+        engine.commit(&batch)?;
+        Ok(engine.flush()?)
+    }
+
+    /// Opens the state that an engine holds.
+    ///
+    /// # Errors
+    /// When it cannot be read. `Ok(None)` when the engine was not formed.
+    pub fn open(engine: Arc<dyn Engine>) -> Result<Option<Region>, StoreError> {
+        let Some(identity) = Region::identity_in(&*engine)? else {
+            return Ok(None);
+        };
+        let read = |key| engine.get(Family::Meta, key);
+        let applied = read(applied::KEY)?
+            .map(applied::decode)
+            .transpose()?
+            .unwrap_or_default();
+        let regions = read(collections::REGIONS_KEY)?.map(collections::decode_regions);
+        let specs = read(collections::KEY)?
+            .map(collections::decode)
+            .transpose()?
+            .unwrap_or_default();
+        let catalog = Catalog {
+            collections: by_name(specs),
+            regions: regions.transpose()?.unwrap_or_default(),
+        };
+        Ok(Some(Region {
+            engine,
+            identity,
+            applied,
+            catalog: Arc::new(catalog),
+        }))
+    }
+
+    /// Whose state it is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The store's id.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.identity.store
+    }
+
+    /// This region's replica id.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.identity.replica
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// Its collections and regions.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The engine below.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// Applies a group of commands; `raft` is what to remember as the place in the Raft log.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written, or a command cannot be decoded: nothing was changed then,
+    /// and the node must stop rather than skip it.
+    pub fn apply<C: std::borrow::Borrow<Command>>(&mut self, commands: &[C], raft: Bytes) -> Result<Group, StoreError> {
+        let engine = Arc::clone(&self.engine);
+        let mut work = Work {
+            tx: Transaction::new(&*engine, 0),
+            next: self.applied.clone(),
+            catalog: Arc::clone(&self.catalog),
+            identity: &self.identity,
+            group: Group::default(),
+            trim: None,
+        };
+        for command in commands {
+            let outcome = work.apply(command.borrow())?;
+            work.group.outcomes.push(outcome);
+        }
+        let Work {
+            mut tx,
+            mut next,
+            catalog,
+            mut group,
+            trim,
+            ..
+        } = work;
+        next.raft = raft;
+        group.conflicts = new_conflicts(&tx, &catalog);
+        next.ledger_rows = next.ledger_rows.saturating_add_signed(tx.ledger_growth());
+        tx.prune(&next.stable)?;
+
+        let mut batch = Batch::new();
+        tx.into_batch(&mut batch);
+        for new in &group.arrivals {
+            batch.put(
+                Family::Arrival,
+                &arrival::key(new.index),
+                &arrival::encode(new),
+            );
+            batch.put(
+                Family::Log,
+                &log_index::key(new.dot),
+                &log_index::encode(new.index),
+            );
+        }
+        if let Some((before, rows_max)) = trim {
+            next.ledger_rows -=
+                trim_ledger(&*engine, before, rows_max, next.ledger_rows, &mut batch)?;
+        }
+        batch.put(Family::Meta, applied::KEY, &applied::encode(&next));
+        if catalog.collections != self.catalog.collections {
+            let specs: Vec<CollectionSpec> = catalog.collections.values().cloned().collect();
+            batch.put(Family::Meta, collections::KEY, &collections::encode(&specs));
+        }
+        if catalog.regions != self.catalog.regions {
+            let bytes = collections::encode_regions(&catalog.regions);
+            batch.put(Family::Meta, collections::REGIONS_KEY, &bytes);
+        }
+        engine.commit(&batch)?;
+        self.applied = next;
+        self.catalog = catalog;
+        Ok(group)
+    }
+}
+
+impl Work<'_> {
+    fn apply(&mut self, command: &Command) -> Result<Outcome, StoreError> {
+        Ok(match command {
+            Command::Announce { now } => {
+                self.announce(*now);
+                Outcome::Done
+            }
+            Command::Write { now, requests } => {
+                self.tx.set_now(now.millis());
+                let written = requests.iter().map(|request| self.write(*now, request));
+                Outcome::Written(written.collect::<Result<_, _>>()?)
+            }
+            Command::Remote {
+                now,
+                sender,
+                frames,
+            } => {
+                self.tx.set_now(now.millis());
+                Outcome::Merged(self.merge(*sender, frames)?)
+            }
+            Command::Configure { collections } => Outcome::Configured(self.configure(collections)),
+            Command::Stable { vector } => {
+                self.next.stable.merge(vector);
+                Outcome::Done
+            }
+            Command::Trim { before, rows_max } => {
+                self.trim = Some((*before, *rows_max));
+                Outcome::Done
+            }
+        })
+    }
+
+    fn announce(&mut self, now: Timestamp) {
+        if self.next.vector.get(self.identity.replica) > 0 {
+            return;
+        }
+        let mut entry = self.next_entry(now);
+        entry.announces = Some(self.identity.region.clone());
+        self.admit(entry.dot.replica, &self.identity.region.clone());
+        self.add(entry, None, None);
+    }
+
+    /// The frame of this region's next entry: nothing in it yet.
+    fn next_entry(&self, now: Timestamp) -> Entry {
+        let me = self.identity.replica;
+        Entry {
+            dot: Dot::new(me, self.next.vector.get(me) + 1),
+            time: Timestamp::after(now, self.next.time),
+            dependencies: self.next.vector.clone(),
+            operations: Vec::new(),
+            trace: Bytes::new(),
+            announces: None,
+        }
+    }
+
+    fn write(
+        &mut self,
+        now: Timestamp,
+        request: &Request,
+    ) -> Result<Result<Written, Rejection>, StoreError> {
+        self.tx.begin();
+        let mut entry = self.next_entry(now);
+        let mut index = 0;
+        let mut seen = entry.dependencies.clone();
+        for (i, intent) in request.intents.iter().enumerate() {
+            match self.originate(&entry, &seen, intent, i > 0, &mut index) {
+                Ok(operation) if operation.writes.is_empty() => {}
+                Ok(operation) => entry.operations.push(operation),
+                Err(Failure::Rejected(rejection)) => {
+                    self.tx.roll_back();
+                    return Ok(Err(rejection));
+                }
+                Err(Failure::State(error)) => return Err(error),
+            }
+            // What follows in the same entry has seen what came before.
+            seen.raise(entry.dot);
+        }
+        if entry.operations.is_empty() {
+            self.tx.roll_back();
+            return Ok(Ok(Written {
+                entry: None,
+                session: self.next.vector.clone(),
+            }));
+        }
+        entry.trace = request.trace.clone();
+        let named = (entry.dot, entry.time);
+        self.add(entry, None, None);
+        Ok(Ok(Written {
+            entry: Some(named),
+            session: self.next.vector.clone(),
+        }))
+    }
+
+    fn originate(
+        &mut self,
+        entry: &Entry,
+        seen: &VersionVector,
+        intent: &atoll_core::intent::Intent,
+        follows: bool,
+        index: &mut u32,
+    ) -> Result<Operation, Failure<StoreError>> {
+        let catalog = Arc::clone(&self.catalog);
+        let lens = catalog
+            .lens(&intent.collection)
+            .ok_or_else(|| Rejection::UnknownCollection(intent.collection.to_string()))?;
+        let mut operation = match &intent.context {
+            Some(context) if follows => {
+                let mut intent = intent.clone();
+                let mut context = context.clone();
+                context.raise(entry.dot);
+                intent.context = Some(context);
+                expand(&self.tx, lens, &intent, seen)?
+            }
+            _ => expand(&self.tx, lens, intent, seen)?,
+        };
+        if operation
+            .context
+            .as_ref()
+            .is_some_and(|c| c.covers_all(&entry.dependencies))
+        {
+            operation.context = None;
+        }
+        let write = EntryWrite {
+            dot: entry.dot,
+            time: entry.time,
+            dependencies: &entry.dependencies,
+            operation: &operation,
+        };
+        write.apply(&mut self.tx, index).map_err(Failure::State)?;
+        Ok(operation)
+    }
+
+    fn merge(&mut self, sender: ReplicaId, frames: &[Bytes]) -> Result<Merged, StoreError> {
+        let mut merged = Merged::default();
+        for frame in frames {
+            let entry = wire::decode_entry(frame)?;
+            if self.next.vector.covers(entry.dot) {
+                merged.duplicates += 1;
+            } else if !self.next.vector.covers_all(&entry.dependencies) {
+                merged.early += 1;
+            } else {
+                self.tx.begin();
+                apply::apply(&mut self.tx, &entry)?;
+                if let Some(region) = &entry.announces {
+                    self.admit(entry.dot.replica, region);
+                }
+                self.add(entry, Some(sender), Some(frame.clone()));
+                merged.applied += 1;
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Puts an applied entry into the log.
+    fn add(&mut self, entry: Entry, sender: Option<ReplicaId>, frame: Option<Bytes>) {
+        self.next.vector.raise(entry.dot);
+        self.next.time = self.next.time.max(entry.time);
+        self.next.arrival += 1;
+        self.group.arrivals.push(Arrival {
+            index: self.next.arrival,
+            dot: entry.dot,
+            sender,
+            frame: frame.unwrap_or_else(|| wire::encode_entry(&entry)),
+        });
+        self.tx.remember(entry);
+    }
+
+    fn admit(&mut self, replica: ReplicaId, region: &RegionName) {
+        Arc::make_mut(&mut self.catalog)
+            .regions
+            .admit(replica, region.clone());
+    }
+
+    fn configure(&mut self, collections: &[CollectionSpec]) -> Result<(), String> {
+        for spec in collections {
+            if let Some(known) = self.catalog.collections.get(&spec.name)
+                && known.data_type != spec.data_type
+            {
+                return Err(format!(
+                    "collection {} is a {} and cannot become a {}: declare a new collection and copy",
+                    spec.name,
+                    known.data_type.name(),
+                    spec.data_type.name()
+                ));
+            }
+        }
+        let wanted = by_name(collections.to_vec());
+        if wanted != self.catalog.collections {
+            Arc::make_mut(&mut self.catalog).collections = wanted;
+        }
+        Ok(())
+    }
+}
+
+fn by_name(specs: Vec<CollectionSpec>) -> BTreeMap<CollectionName, CollectionSpec> {
+    specs
+        .into_iter()
+        .map(|spec| (spec.name.clone(), spec))
+        .collect()
+}
+
+fn new_conflicts(tx: &Transaction<'_>, catalog: &Catalog) -> Vec<NewConflict> {
+    let named = tx.fresh_rows().filter_map(|row| {
+        let verdict = view::verdict(&catalog.lens(&row.at.collection)?, row);
+        Some(NewConflict {
+            collection: row.at.collection.clone(),
+            kind: verdict.kind,
+            outcome: verdict.outcome,
+        })
+    });
+    named.collect()
+}
+
+/// Drops ledger rows detected before `before`, and the oldest beyond `rows_max`; at most a few thousand
+/// a call. Answers with how many.
+fn trim_ledger(
+    engine: &dyn Engine,
+    before: Timestamp,
+    rows_max: u64,
+    rows: u64,
+    batch: &mut Batch,
+) -> Result<u64, StoreError> {
+    const ROWS_A_CALL: u64 = 4096;
+    let surplus = rows.saturating_sub(rows_max);
+    let (from, to) = (
+        ledger_row::time_prefix(Timestamp(0)),
+        ledger_row::time_end(),
+    );
+    let before = ledger_row::time_prefix(before);
+    let mut dropped = 0;
+    let mut failed = None;
+    engine.scan(
+        Family::Ledger,
+        Bound::Included(&from),
+        Bound::Excluded(&to),
+        Direction::Forward,
+        &mut |key, _| {
+            if dropped >= ROWS_A_CALL || (dropped >= surplus && key >= before.as_slice()) {
+                return ControlFlow::Break(());
+            }
+            match ledger_row::decode_id(key) {
+                Ok(id) => {
+                    batch.delete(Family::Ledger, key);
+                    batch.delete(Family::Ledger, &ledger_row::id_key(id));
+                    dropped += 1;
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    )?;
+    failed.map_or(Ok(dropped), |error| Err(error.into()))
+}
