@@ -2,9 +2,24 @@
 //!
 //! Nothing else in Atoll makes HTTP calls: timeouts, retries and headers live here.
 //!
+//! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger` and `admin` by topic
+//! - [`Session`]: all that a client has seen
 //! - [`link`]: the long-lived stream between two regions
 
+mod admin;
+mod client;
+mod data;
+mod error;
+mod ledger;
 pub mod link;
+mod options;
+mod session;
+
+pub use client::{Client, Settings};
+pub use data::{Changes, Content, Read};
+pub use error::ClientError;
+pub use options::{ReadOptions, WriteOptions};
+pub use session::Session;
 
 /// How we name ourselves to servers.
 pub const USER_AGENT: &str = concat!("atoll/", env!("CARGO_PKG_VERSION"));

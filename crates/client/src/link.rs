@@ -209,7 +209,10 @@ impl Downstream {
             State::Open(body) => loop {
                 match body.frame().await {
                     Some(Ok(frame)) => {
-                        if let Ok(bytes) = frame.into_data() {
+                        // The last frame of a body may be empty.
+                        if let Some(bytes) =
+                            frame.into_data().ok().filter(|bytes| !bytes.is_empty())
+                        {
                             return Some(Ok(bytes));
                         }
                     }

@@ -1,0 +1,400 @@
+//! One server as a client sees it: connections, timeouts, retries, the session.
+//!
+//! What can be asked is in the neighbours: `data` (keys, batches, changes), `ledger` and `admin`.
+//! Reads are tried again when trying helps; writes only while nothing can have been sent, because a write
+//! without an answer may stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_api::http::{Problem, header};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+use crate::error::ClientError;
+use crate::options::to_value;
+use crate::session::Session;
+
+/// Connections kept open while nobody uses them.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+/// Most of an unexpected answer's body that is shown.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// How a client behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long an answer may take, on top of what the server is asked to wait.
+    pub request_timeout: Duration,
+    /// How often a request is tried when trying again is safe; at least once.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles from then on.
+    pub retry_pause: Duration,
+    /// Whether answers' sessions are kept and sent along.
+    pub keeps_session: bool,
+    /// Bearer token.
+    pub token: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            connect_timeout: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(30),
+            attempts: 3,
+            retry_pause: Duration::from_millis(50),
+            keeps_session: false,
+            token: None,
+        }
+    }
+}
+
+/// One server. Clones share connections and session.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    server: Url,
+    settings: Arc<Settings>,
+    session: Option<Arc<Session>>,
+}
+
+impl Client {
+    /// A client of the server at `http://host:port`.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidServer`].
+    pub fn new(server: &str) -> Result<Self, ClientError> {
+        Client::with_settings(server, Settings::default())
+    }
+
+    /// A client that behaves as told.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidServer`], or [`ClientError::InvalidHeader`] for the token.
+    pub fn with_settings(server: &str, settings: Settings) -> Result<Self, ClientError> {
+        let invalid = || ClientError::InvalidServer {
+            server: server.to_owned(),
+        };
+        let url: Url = server.parse().map_err(|_| invalid())?;
+        let is_plain = matches!(url.path(), "" | "/") && url.query().is_none();
+        if url.scheme() != "http" || url.host().is_none() || !is_plain {
+            return Err(invalid());
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &settings.token {
+            let mut value = to_value("authorization", &format!("Bearer {token}"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(crate::USER_AGENT)
+            .default_headers(headers)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build()
+            .map_err(|_| invalid())?;
+        let session = settings.keeps_session.then(Arc::default);
+        Ok(Client {
+            http,
+            server: url,
+            settings: Arc::new(settings),
+            session,
+        })
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.server.as_str().trim_end_matches('/')
+    }
+
+    /// The session so far, for a client of another region; absent when none is kept or nothing was seen.
+    #[must_use]
+    pub fn session(&self) -> Option<String> {
+        self.session.as_ref().and_then(|session| session.token())
+    }
+
+    /// Whatever `path` answers, as text; `path` begins with a slash. For `/metrics` and the like.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let request = Request::new(Method::GET, self.at(path)?);
+        let answer = self.ask(request).await?;
+        String::from_utf8(answer.body.into())
+            .map_err(|_| self.unexpected(answer.status, "the body is not UTF-8"))
+    }
+
+    /// The address below the server, from segments that are encoded here.
+    pub(crate) fn address(&self, segments: &[&str]) -> Result<Url, ClientError> {
+        // The URL standard takes them for directories, even percent-encoded.
+        if segments
+            .iter()
+            .any(|segment| matches!(*segment, "." | ".."))
+        {
+            return Err(ClientError::UnusableKey);
+        }
+        let mut url = self.server.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        Ok(url)
+    }
+
+    fn at(&self, path: &str) -> Result<Url, ClientError> {
+        self.server
+            .join(path)
+            .map_err(|_| ClientError::InvalidServer {
+                server: format!("{}{path}", self.server()),
+            })
+    }
+
+    /// Sends a request as often as it is safe and sensible; any status below 400 is an answer.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, ClientError> {
+        let (response, timeout) = self.send(&request, true).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await;
+        let body =
+            body.map_err(|error| ClientError::from_reqwest(&error, self.server(), timeout))?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// As [`Client::ask`], but the body is still to come, for as long as it takes.
+    pub(crate) async fn open(&self, request: Request) -> Result<Response, ClientError> {
+        self.send(&request, false)
+            .await
+            .map(|(response, _)| response)
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        is_bounded: bool,
+    ) -> Result<(Response, Duration), ClientError> {
+        let timeout = self.settings.request_timeout + request.patience;
+        let mut pause = self.settings.retry_pause;
+        let mut attempt = 1;
+        loop {
+            match self
+                .send_once(request, is_bounded.then_some(timeout), timeout)
+                .await
+            {
+                Ok(response) => return Ok((response, timeout)),
+                Err(error) if attempt >= self.settings.attempts => return Err(error),
+                Err(error) if error.is_unsent() => {}
+                Err(error) if request.is_safe && error.is_passing() => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: &Request,
+        bound: Option<Duration>,
+        head_timeout: Duration,
+    ) -> Result<Response, ClientError> {
+        let mut builder = self.builder(request)?;
+        if let Some(bound) = bound {
+            builder = builder.timeout(bound);
+        }
+        let Ok(sent) = tokio::time::timeout(head_timeout, builder.send()).await else {
+            return Err(ClientError::Timeout {
+                server: self.server().to_owned(),
+                timeout: head_timeout,
+            });
+        };
+        let response =
+            sent.map_err(|error| ClientError::from_reqwest(&error, self.server(), head_timeout))?;
+        if let (Some(session), Some(token)) =
+            (&self.session, text(response.headers(), header::SESSION))
+        {
+            session.note(&token);
+        }
+        match response.status().as_u16() {
+            404 if request.takes_absence => Ok(response),
+            400.. => {
+                let status = response.status();
+                let body = response.bytes().await.unwrap_or_default();
+                Err(self.refusal(status, &body))
+            }
+            _ => Ok(response),
+        }
+    }
+
+    fn builder(&self, request: &Request) -> Result<RequestBuilder, ClientError> {
+        let mut builder = self
+            .http
+            .request(request.method.clone(), request.url.clone())
+            .headers(request.headers.clone());
+        if !request.headers.contains_key(header::SESSION)
+            && let Some(token) = self.session()
+        {
+            builder = builder.header(header::SESSION, to_value(header::SESSION, &token)?);
+        }
+        if let Some((media_type, body)) = &request.body {
+            let media_type = to_value(header::CONTENT_TYPE, media_type)?;
+            builder = builder
+                .header(header::CONTENT_TYPE, media_type)
+                .body(body.clone());
+        }
+        Ok(builder)
+    }
+
+    pub(crate) fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if !problem.reason_word.is_empty() => {
+                ClientError::Refused(Box::new(problem))
+            }
+            _ => self.unexpected(status, &shown(body)),
+        }
+    }
+
+    pub(crate) fn unexpected(&self, status: StatusCode, detail: &str) -> ClientError {
+        ClientError::Unexpected {
+            server: self.server().to_owned(),
+            status: status.as_u16(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    /// An answer's JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, ClientError> {
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| self.unexpected(answer.status, &error.to_string()))
+    }
+}
+
+/// A request that may be sent more than once.
+pub(crate) struct Request {
+    method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    body: Option<(String, Bytes)>,
+    /// What the server was asked to wait, at most.
+    patience: Duration,
+    is_safe: bool,
+    takes_absence: bool,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Request {
+            is_safe: method.is_safe(),
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            patience: Duration::ZERO,
+            takes_absence: false,
+        }
+    }
+
+    pub(crate) fn body(mut self, media_type: &str, body: Bytes) -> Self {
+        self.body = Some((media_type.to_owned(), body));
+        self
+    }
+
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    pub(crate) fn patience(mut self, patience: Option<Duration>) -> Self {
+        self.patience = patience.unwrap_or_default();
+        self
+    }
+
+    /// A request that changes nothing, whatever its method.
+    pub(crate) fn safe(mut self) -> Self {
+        self.is_safe = true;
+        self
+    }
+
+    /// A request for which 404 is an answer: its headers tell what was seen.
+    pub(crate) fn taking_absence(mut self) -> Self {
+        self.takes_absence = true;
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
+        if let Some(value) = value {
+            self.url.query_pairs_mut().append_pair(name, value);
+        }
+        self
+    }
+}
+
+/// An answer in full.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A header as text.
+pub(crate) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
+}
+
+fn shown(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if text.is_empty() {
+        return "the body is empty".to_owned();
+    }
+    text.chars().take(SHOWN_BYTES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn keys_are_encoded_as_one_segment() {
+        let client = Client::new("http://127.0.0.1:7400").unwrap();
+        let at = |key| client.address(&["v1", "collections", "pages", "keys", key]);
+        for (key, path) in [
+            ("home", "home"),
+            ("a/b?c#d%", "a%2Fb%3Fc%23d%25"),
+            ("é ü", "%C3%A9%20%C3%BC"),
+            ("...", "..."),
+        ] {
+            let expected = format!("http://127.0.0.1:7400/v1/collections/pages/keys/{path}");
+            assert_eq!(at(key).unwrap().as_str(), expected);
+        }
+        for key in [".", ".."] {
+            assert!(matches!(at(key), Err(ClientError::UnusableKey)), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_a_plain_http_address() {
+        for good in [
+            "http://127.0.0.1:7400",
+            "http://[::1]:7400/",
+            "http://eu.example",
+        ] {
+            assert!(Client::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "127.0.0.1:7400", "https://eu:1", "http://eu/x", "eu"] {
+            let error = Client::new(bad).unwrap_err();
+            assert!(matches!(error, ClientError::InvalidServer { .. }), "{bad}");
+        }
+    }
+}
