@@ -18,7 +18,8 @@ pub struct InboxLimits {
     pub waiting_bytes: usize,
     /// How long an entry waits before what it lacks is asked for; `None`: never ask.
     pub ask_after: Option<Duration>,
-    /// How long until the same is asked for again, of the next link.
+    /// How long until the same is asked for again, of the next link; also how long a link that lost entries
+    /// for want of room waits at most before it starts over.
     pub ask_interval: Duration,
     /// Duplicates in a row after which a link is to leave an origin out; `u32::MAX`: never.
     pub prune_after: u32,

@@ -23,8 +23,10 @@ use crate::routes::{Routes, Told};
 struct Link {
     sender: ReplicaId,
     consumed: u64,
-    /// Lost entries for want of room: what is early is not kept until it resumes.
-    behind: bool,
+    /// Since when it lost entries for want of room: what is early is not kept until it resumes.
+    behind_since: Option<Duration>,
+    /// Bytes of entries lost: given back as credit when it resumes, so that it does not go on in vain.
+    lost: u64,
 }
 
 /// The receiving end of all links of one region.
@@ -77,7 +79,8 @@ impl Inbox {
             Link {
                 sender,
                 consumed: 0,
-                behind: false,
+                behind_since: None,
+                lost: 0,
             },
         );
         self.routes.open(link, sender, carries);
@@ -141,7 +144,7 @@ impl Inbox {
                 error,
             });
         }
-        self.make_room(&mut received);
+        self.make_room(now, &mut received);
         Ok(received)
     }
 
@@ -163,9 +166,9 @@ impl Inbox {
                 self.ready.push_back(item);
                 self.wake(vec![dot.replica], now, before + 1);
             }
-            Some(_) if self.links.get(&link).is_some_and(|l| l.behind) => {
+            Some(_) if self.is_behind(link) => {
                 received.dropped += 1;
-                self.consume(&item);
+                self.lose(&item);
             }
             Some(missing) => {
                 received.waiting += 1;
@@ -181,15 +184,29 @@ impl Inbox {
         self.ready_bytes += woken.map(|item| item.frame.len()).sum::<usize>();
     }
 
-    fn make_room(&mut self, received: &mut Received) {
+    fn make_room(&mut self, now: Duration, received: &mut Received) {
         for item in self.room.evict(self.limits.waiting_bytes) {
             received.dropped += 1;
-            self.consume(&item);
+            self.lose(&item);
             // Whoever has sent it must send it again; when that link is gone, any of them may be the one.
             let known = self.links.contains_key(&item.link);
             for (&link, state) in &mut self.links {
-                state.behind |= link == item.link || state.sender == item.sender || !known;
+                if link == item.link || state.sender == item.sender || !known {
+                    state.behind_since.get_or_insert(now);
+                }
             }
+        }
+    }
+
+    fn is_behind(&self, link: LinkId) -> bool {
+        self.links
+            .get(&link)
+            .is_some_and(|l| l.behind_since.is_some())
+    }
+
+    fn lose(&mut self, item: &Item) {
+        if let Some(link) = self.links.get_mut(&item.link) {
+            link.lost += item.frame.len() as u64;
         }
     }
 
@@ -267,12 +284,7 @@ impl Inbox {
     /// over. Each is returned once.
     pub fn say(&mut self, now: Duration) -> Vec<(LinkId, Upstream)> {
         self.routes.check(&self.scheduled, now);
-        if self.room.bytes() <= self.limits.waiting_bytes / 2 {
-            for (&link, state) in self.links.iter_mut().filter(|(_, state)| state.behind) {
-                state.behind = false;
-                self.routes.resume(link);
-            }
-        }
+        self.resume_links(now);
         let mut said = Vec::new();
         for (link, told) in self.routes.tell() {
             let Some((carries, pruned)) = self.routes.terms(link) else {
@@ -292,6 +304,22 @@ impl Inbox {
         let questions = self.questions(now).into_iter();
         said.extend(questions.map(|(link, want)| (link, Upstream::Want(want))));
         said
+    }
+
+    /// Links that lost entries start over when there is room, and after a while in any case: what the others
+    /// wait for may be among the lost.
+    fn resume_links(&mut self, now: Duration) {
+        let is_room = self.room.bytes() <= self.limits.waiting_bytes / 2;
+        for (&link, state) in &mut self.links {
+            let Some(since) = state.behind_since else {
+                continue;
+            };
+            if is_room || now.saturating_sub(since) >= self.limits.ask_interval {
+                state.behind_since = None;
+                state.consumed += std::mem::take(&mut state.lost);
+                self.routes.resume(link);
+            }
+        }
     }
 
     fn questions(&mut self, now: Duration) -> Vec<(LinkId, Want)> {
@@ -321,16 +349,11 @@ impl Inbox {
         if self.routes.needs_telling() {
             return Some(now);
         }
-        let ask = self
-            .limits
-            .ask_after
-            .filter(|_| self.room.len() > 0)
-            .map(|after| after / 2);
-        let graft = self
-            .routes
-            .is_watching()
-            .then_some(self.limits.graft_after / 2);
-        let shortest = ask.into_iter().chain(graft).min()?;
+        let asks = self.limits.ask_after.filter(|_| self.room.len() > 0);
+        let grafts = self.routes.is_watching().then_some(self.limits.graft_after);
+        let behind = self.links.values().any(|l| l.behind_since.is_some());
+        let resumes = behind.then_some(self.limits.ask_interval);
+        let shortest = asks.into_iter().chain(grafts).chain(resumes).min()? / 2;
         Some(now + shortest.max(Duration::from_millis(1)))
     }
 

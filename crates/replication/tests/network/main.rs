@@ -13,7 +13,7 @@ mod region;
 
 use std::time::Duration;
 
-use atoll_replication::inbox::InboxLimits;
+use atoll_replication::delivery::InboxLimits;
 use atoll_replication::message::Carries;
 
 use net::{Net, Plan, Topology};
@@ -71,6 +71,16 @@ fn a_small_waiting_room_and_small_credit_only_cost_time() {
         };
         for topology in [Topology::AllToAll, Topology::Ring, Topology::Custom] {
             check(seed, topology, 5, true, limits.clone());
+            check(
+                seed,
+                topology,
+                5,
+                true,
+                InboxLimits {
+                    ask_after: None,
+                    ..limits.clone()
+                },
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::region::{Fate, Region};
 const STORE: StoreId = StoreId(7);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topology {
+pub(crate) enum Topology {
     AllToAll,
     Ring,
     Star,
@@ -27,13 +27,13 @@ pub enum Topology {
 }
 
 #[derive(Debug, Clone)]
-pub struct Plan {
-    pub seed: u64,
-    pub topology: Topology,
-    pub regions: usize,
-    pub faults: bool,
-    pub limits: InboxLimits,
-    pub latency_ms: (u64, u64),
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) topology: Topology,
+    pub(crate) regions: usize,
+    pub(crate) faults: bool,
+    pub(crate) limits: InboxLimits,
+    pub(crate) latency_ms: (u64, u64),
 }
 
 /// Bytes under way in one direction.
@@ -74,7 +74,7 @@ struct Connection {
     welcomed: bool,
 }
 
-pub struct Net {
+pub(crate) struct Net {
     plan: Plan,
     regions: Vec<Region>,
     links: BTreeMap<(usize, usize), Link>,
@@ -86,7 +86,7 @@ pub struct Net {
 }
 
 impl Net {
-    pub fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         let mut random = Random(plan.seed);
         let regions = (0..plan.regions)
             .map(|i| Region::new(i, plan.limits.clone()))
@@ -123,7 +123,7 @@ impl Net {
     }
 
     /// Goes on for so many milliseconds; every region writes with this probability in each.
-    pub fn run(&mut self, ms: u64, write: f64) {
+    pub(crate) fn run(&mut self, ms: u64, write: f64) {
         for _ in 0..ms {
             self.now += 1;
             for region in 0..self.regions.len() {
@@ -142,56 +142,56 @@ impl Net {
         }
     }
 
-    pub fn write(&mut self, region: usize) {
+    pub(crate) fn write(&mut self, region: usize) {
         let size = usize::try_from(self.random.within((0, 300))).unwrap();
         self.regions[region].write(self.now, size);
     }
 
     /// No more faults.
-    pub fn calm(&mut self) {
+    pub(crate) fn calm(&mut self) {
         self.plan.faults = false;
     }
 
-    pub fn slow_down(&mut self, from: usize, to: usize, latency: u64) {
+    pub(crate) fn slow_down(&mut self, from: usize, to: usize, latency: u64) {
         self.links.get_mut(&(from, to)).unwrap().latency = latency;
     }
 
-    pub fn cut_for_good(&mut self, from: usize, to: usize) {
+    pub(crate) fn cut_for_good(&mut self, from: usize, to: usize) {
         self.cut(from, to, u64::MAX);
     }
 
-    pub fn carry(&mut self, from: usize, to: usize, carries: Carries) {
+    pub(crate) fn carry(&mut self, from: usize, to: usize, carries: Carries) {
         let link = self.links.get_mut(&(from, to)).unwrap();
         link.carries = carries;
         let id = link.connection.as_ref().unwrap().id;
         self.regions[to].inbox.carry(id, carries);
     }
 
-    pub fn is_converged(&self) -> bool {
+    pub(crate) fn is_converged(&self) -> bool {
         let vector = |r: &Region| atoll_replication::log::Log::vector(&r.log);
         self.regions
             .iter()
             .all(|r| vector(r) == vector(&self.regions[0]))
     }
 
-    pub fn vectors(&self) -> String {
+    pub(crate) fn vectors(&self) -> String {
         let line = |r: &Region| format!("\n{}: {} {:?}", r.me, r.inbox.vector(), r.inbox.waiting());
         self.regions.iter().map(line).collect()
     }
 
-    pub fn copies(&self) -> u64 {
+    pub(crate) fn copies(&self) -> u64 {
         self.copies
     }
 
-    pub fn wants(&self) -> u64 {
+    pub(crate) fn wants(&self) -> u64 {
         self.wants
     }
 
-    pub fn applied_remotely(&self) -> u64 {
+    pub(crate) fn applied_remotely(&self) -> u64 {
         self.regions.iter().map(|r| r.applied_remotely).sum()
     }
 
-    pub fn longest_wait(&self, region: usize) -> Duration {
+    pub(crate) fn longest_wait(&self, region: usize) -> Duration {
         self.regions[region].waited
     }
 

@@ -13,7 +13,7 @@ use atoll_replication::knowledge::Knowledge;
 use atoll_replication::log::{Arrived, Log};
 
 #[derive(Default)]
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     entries: Vec<Arrived>,
     by_dot: BTreeMap<Dot, usize>,
     vector: VersionVector,
@@ -77,28 +77,28 @@ impl Log for MemoryLog {
     }
 }
 
-pub struct Region {
-    pub me: ReplicaId,
-    pub name: RegionName,
-    pub log: MemoryLog,
-    pub inbox: Inbox,
-    pub knowledge: Knowledge,
-    pub waited: Duration,
-    pub applied_remotely: u64,
+pub(crate) struct Region {
+    pub(crate) me: ReplicaId,
+    pub(crate) name: RegionName,
+    pub(crate) log: MemoryLog,
+    pub(crate) inbox: Inbox,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) waited: Duration,
+    pub(crate) applied_remotely: u64,
     lost_some: bool,
     /// Commit time, entries, whether the proposer hears of a failure (it may have been committed all the same).
     proposals: VecDeque<(u64, Vec<Ready>, Fate)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Committed,
     Lost,
     CommittedUnknown,
 }
 
 impl Region {
-    pub fn new(number: usize, limits: InboxLimits) -> Self {
+    pub(crate) fn new(number: usize, limits: InboxLimits) -> Self {
         let me = ReplicaId(100 + number as u64);
         let name: RegionName = format!("r{number}").parse().unwrap();
         let mut knowledge = Knowledge::new(me);
@@ -116,7 +116,7 @@ impl Region {
         }
     }
 
-    pub fn write(&mut self, now_ms: u64, size: usize) {
+    pub(crate) fn write(&mut self, now_ms: u64, size: usize) {
         let dependencies = self.log.vector();
         let entry = Entry {
             dot: Dot::new(self.me, dependencies.get(self.me) + 1),
@@ -130,14 +130,14 @@ impl Region {
         self.committed(now_ms);
     }
 
-    pub fn propose(&mut self, commit_at: u64, fate: Fate) {
+    pub(crate) fn propose(&mut self, commit_at: u64, fate: Fate) {
         let ready = self.inbox.take_ready(10_000);
         if !ready.is_empty() {
             self.proposals.push_back((commit_at, ready, fate));
         }
     }
 
-    pub fn commit_due(&mut self, now_ms: u64) {
+    pub(crate) fn commit_due(&mut self, now_ms: u64) {
         while self.proposals.front().is_some_and(|(at, ..)| *at <= now_ms) {
             let (_, ready, fate) = self.proposals.pop_front().unwrap();
             if fate == Fate::Lost {
