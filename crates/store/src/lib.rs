@@ -1,7 +1,7 @@
 //! Remembers: RocksDB and its in-memory twin, keys, commit, log, the region's state machine.
 //!
 //! - [`engine`]: bytes in families, on RocksDB or in memory; nothing above knows which
-//! - [`format`]: which data directory may be opened
+//! - [`mod@format`]: which data directory may be opened
 //! - [`raft_log`]: the region's replicated log, the one thing that is synced
 //! - [`records`]: one file per stored record kind
 //! - [`command`]: what the Raft log carries → [`region`]: what it does to the state
