@@ -54,15 +54,14 @@ pub struct EntryWrite<'a> {
 }
 
 impl EntryWrite<'_> {
-    /// Applies the operation; `index` counts the writes of the entry. Answers with how many ledger rows
-    /// are new.
+    /// Applies the operation; `index` counts what the entry adds to counters. Answers with how many
+    /// ledger rows are new.
     ///
     /// # Errors
     /// When the state cannot be read.
     pub fn apply<S: WriteState>(&self, state: &mut S, index: &mut u32) -> Result<usize, S::Error> {
         let mut conflicts = 0;
         for write in &self.operation.writes {
-            *index += 1;
             let at = self.slot_name(write.path());
             match write {
                 SlotWrite::Assign {
@@ -79,6 +78,7 @@ impl EntryWrite<'_> {
                 SlotWrite::Mark { .. } => self.mark(state, &at)?,
                 SlotWrite::Drop { .. } => self.drop_covered(state, &at)?,
                 SlotWrite::Add { delta, .. } => {
+                    *index += 1;
                     let position = Position {
                         seq: self.dot.seq,
                         index: *index,

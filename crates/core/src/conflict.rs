@@ -160,8 +160,8 @@ fn concurrent_history<S: WriteState>(
     Ok(found)
 }
 
-/// Whether the version `dot` still stood in the state that holds exactly the entries of `vector`: no
-/// version of the slot within `vector` has it in its context.
+/// Whether the version `dot` still stood in the state that holds exactly the entries of `vector`: nothing
+/// within `vector` that wrote to the slot, or cleared it from above, has it in its context.
 fn standing<S: ReadState>(
     state: &S,
     at: &SlotName,
@@ -169,17 +169,14 @@ fn standing<S: ReadState>(
     dot: Dot,
     vector: &VersionVector,
 ) -> Result<bool, S::Error> {
-    let mut later: Vec<Dot> = slot.siblings.iter().map(|v| v.dot).collect();
-    for end in &slot.history {
-        let all = (1, vector.get(end.last.replica));
-        state.history(at, end.class, end.last.replica, all, true, &mut |past| {
-            later.push(past.dot);
-            true
-        })?;
+    let mut later = dots_within(state, at, slot, vector)?;
+    for path in at.path.above() {
+        let above = SlotName { path, ..at.clone() };
+        let slot = state.slot(&above)?;
+        later.extend(dots_within(state, &above, &slot, vector)?);
     }
     for candidate in later {
         if candidate != dot
-            && vector.covers(candidate)
             && state
                 .context_of(at, candidate)?
                 .is_some_and(|context| context.covers(dot))
@@ -188,6 +185,29 @@ fn standing<S: ReadState>(
         }
     }
     Ok(true)
+}
+
+/// The dots of all versions of a slot that `vector` covers, superseded ones included.
+fn dots_within<S: ReadState>(
+    state: &S,
+    at: &SlotName,
+    slot: &Slot,
+    vector: &VersionVector,
+) -> Result<Vec<Dot>, S::Error> {
+    let siblings = slot.siblings.iter().map(|v| v.dot);
+    let mut dots: Vec<Dot> = siblings.filter(|dot| vector.covers(*dot)).collect();
+    for end in &slot.history {
+        let last = vector.get(end.last.replica);
+        if last == 0 {
+            continue;
+        }
+        let all = (1, last);
+        state.history(at, end.class, end.last.replica, all, true, &mut |past| {
+            dots.push(past.dot);
+            true
+        })?;
+    }
+    Ok(dots)
 }
 
 /// One side of a row.

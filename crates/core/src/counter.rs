@@ -7,12 +7,12 @@
 
 use crate::ids::ReplicaId;
 
-/// Where in an origin's sequence a contribution lies: its entry and the write within it.
+/// Where in an origin's sequence a contribution lies: its entry and the addition within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
     /// Sequence of the entry.
     pub seq: u64,
-    /// Index of the write within the entry.
+    /// Index of the addition within the entry, from 1.
     pub index: u32,
 }
 

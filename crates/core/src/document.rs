@@ -98,7 +98,13 @@ fn patch_object<S: ReadState>(
             Json::Object(inner) => patch_object(keyed, &field, inner, writes)?,
             Json::Null => {
                 let slot = keyed.slot(&field)?;
-                if keyed.sees_live(&slot) {
+                let sees_below = || -> Result<bool, Failure<S::Error>> {
+                    Ok(keyed
+                        .below(&field)?
+                        .iter()
+                        .any(|(_, slot)| keyed.sees_live(slot)))
+                };
+                if keyed.sees_live(&slot) || sees_below()? {
                     writes.push(keyed.replace(field, &slot, Content::Tombstone));
                 }
             }

@@ -3,6 +3,8 @@
 //! An entry describes itself: applying it needs no declaration of its collections, so it is never lost
 //! on a region that has not heard of one yet.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 
 use crate::content::Content;
@@ -10,6 +12,7 @@ use crate::counter::Floor;
 use crate::hlc::Timestamp;
 use crate::ids::{CollectionName, Dot, Key, RegionName};
 use crate::path::Path;
+use crate::state::SlotName;
 use crate::version_vector::VersionVector;
 
 /// One committed atomic write.
@@ -82,7 +85,105 @@ pub enum SlotWrite {
     },
 }
 
+impl Entry {
+    /// Makes an entry whose operations repeat a key put one version into each slot: only the last one
+    /// stays, with nothing of the entry below a slot that it cleared. Answers whether anything changed; its
+    /// origin must then take back what the operations did one by one and apply the entry as a whole.
+    ///
+    /// Otherwise a version that was there for a moment at the origin would leave ledger rows which no other
+    /// region has. Operations on one key come out with one context: what each of them had seen.
+    pub fn settle(&mut self) -> bool {
+        if self.operations.len() < 2 {
+            return false;
+        }
+        let mut by_key: BTreeMap<(CollectionName, Key), Vec<usize>> = BTreeMap::new();
+        for (i, operation) in self.operations.iter().enumerate() {
+            let key = (operation.collection.clone(), operation.key.clone());
+            by_key.entry(key).or_default().push(i);
+        }
+        let mut changed = false;
+        for operations in by_key.into_values().filter(|all| all.len() > 1) {
+            changed |= self.share_context(&operations);
+            changed |= self.keep_last_versions(&operations);
+        }
+        let is_left = |operation: &Operation| !operation.writes.is_empty();
+        self.operations.retain(is_left);
+        changed
+    }
+
+    fn share_context(&mut self, operations: &[usize]) -> bool {
+        let contexts = operations.iter().map(|&i| &self.operations[i].context);
+        let narrowed = contexts.clone().flatten();
+        let shared = narrowed.cloned().reduce(|all, one| all.meet(&one));
+        let differ = contexts.into_iter().any(|context| *context != shared);
+        for &i in operations {
+            self.operations[i].context.clone_from(&shared);
+        }
+        differ
+    }
+
+    /// A version moves to where the entry first wrote its slot, in place of what stood there.
+    fn keep_last_versions(&mut self, operations: &[usize]) -> bool {
+        let mut kept: BTreeMap<Path, (usize, usize)> = BTreeMap::new();
+        let mut gone: BTreeSet<(usize, usize)> = BTreeSet::new();
+        for &i in operations {
+            for j in 0..self.operations[i].writes.len() {
+                let SlotWrite::Assign {
+                    path,
+                    content,
+                    clear,
+                    ..
+                } = self.operations[i].writes[j].clone()
+                else {
+                    continue;
+                };
+                if clear {
+                    let is_below =
+                        |p: &Path| *p != path && p.as_bytes().starts_with(path.as_bytes());
+                    gone.extend(kept.extract_if(.., |p, _| is_below(p)).map(|(_, at)| at));
+                }
+                match kept.get(&path) {
+                    None => {
+                        kept.insert(path, (i, j));
+                    }
+                    Some(&(first, at)) => {
+                        gone.insert((i, j));
+                        self.operations[first].writes[at].become_later(content, clear);
+                    }
+                }
+            }
+        }
+        for &i in operations {
+            let mut j = 0..;
+            self.operations[i]
+                .writes
+                .retain(|_| j.next().is_none_or(|j| !gone.contains(&(i, j))));
+        }
+        !gone.is_empty()
+    }
+
+    /// The context with which this entry replaces versions of a slot: by a write there, or by one above
+    /// that clears what lies below it. `None` when it does neither.
+    #[must_use]
+    pub fn context_at(&self, at: &SlotName) -> Option<&VersionVector> {
+        let replaces = |o: &&Operation| {
+            o.collection == at.collection
+                && o.key == at.key
+                && o.writes.iter().any(|write| write.replaces_at(&at.path))
+        };
+        let operation = self.operations.iter().find(replaces)?;
+        Some(operation.context.as_ref().unwrap_or(&self.dependencies))
+    }
+}
+
 impl SlotWrite {
+    fn become_later(&mut self, later: Content, clears: bool) {
+        if let SlotWrite::Assign { content, clear, .. } = self {
+            *content = later;
+            *clear |= clears;
+        }
+    }
+
     /// Where it writes.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -92,6 +193,17 @@ impl SlotWrite {
             | SlotWrite::Drop { path }
             | SlotWrite::Add { path, .. }
             | SlotWrite::Reset { path, .. } => path,
+        }
+    }
+
+    /// Whether versions of the slot at `path` that it has seen give way to it.
+    fn replaces_at(&self, path: &Path) -> bool {
+        match self {
+            SlotWrite::Assign {
+                path: here, clear, ..
+            } => here == path || *clear && path.as_bytes().starts_with(here.as_bytes()),
+            SlotWrite::Mark { path: here } | SlotWrite::Drop { path: here } => here == path,
+            SlotWrite::Add { .. } | SlotWrite::Reset { .. } => false,
         }
     }
 

@@ -5,7 +5,9 @@
 
 use crate::collection::DataType;
 use crate::content::{Content, Value};
+use crate::counter::Floor;
 use crate::entry::{Operation, SlotWrite};
+use crate::ids::Dot;
 use crate::intent::{self, Action, Intent, Ops, Precondition, Rejection};
 use crate::path::{PATH_BYTES_MAX, Path};
 use crate::slot::Slot;
@@ -29,8 +31,8 @@ impl<E> From<Rejection> for Failure<E> {
     }
 }
 
-/// Turns an intent into an operation. `applied` is all that the region has applied, earlier intents of the
-/// same entry included. The operation has no writes when there was nothing to do.
+/// Turns an intent into an operation. `applied` is all that the region has applied: the dependencies of the
+/// entry to come. The operation has no writes when there was nothing to do.
 ///
 /// # Errors
 /// [`Failure`].
@@ -39,6 +41,22 @@ pub fn expand<S: ReadState>(
     lens: Lens<'_>,
     intent: &Intent,
     applied: &VersionVector,
+) -> Result<Operation, Failure<S::Error>> {
+    expand_within(state, lens, intent, applied, None)
+}
+
+/// The same for an intent that follows others in one entry: it has seen what they did to the state,
+/// whatever its context. (A context cannot say so: a vector that covers the entry's dot covers all that
+/// its origin wrote before.)
+///
+/// # Errors
+/// [`Failure`].
+pub fn expand_within<S: ReadState>(
+    state: &S,
+    lens: Lens<'_>,
+    intent: &Intent,
+    applied: &VersionVector,
+    entry: Option<Dot>,
 ) -> Result<Operation, Failure<S::Error>> {
     let context = intent
         .context
@@ -55,6 +73,7 @@ pub fn expand<S: ReadState>(
         },
         context: context.as_ref().unwrap_or(applied),
         narrowed: context.is_some(),
+        entry,
     };
     intent.action.check(lens.spec.data_type)?;
     if let Some(precondition) = intent.precondition {
@@ -86,6 +105,7 @@ pub(crate) struct Keyed<'a, S> {
     root: SlotName,
     context: &'a VersionVector,
     narrowed: bool,
+    entry: Option<Dot>,
 }
 
 impl<S: ReadState> Keyed<'_, S> {
@@ -165,9 +185,12 @@ impl<S: ReadState> Keyed<'_, S> {
 
     /// Whether the writer has seen a value or object in this slot.
     pub(crate) fn sees_live(&self, slot: &Slot) -> bool {
-        slot.siblings
-            .iter()
-            .any(|v| v.content.is_live() && self.context.covers(v.dot))
+        let mut siblings = slot.siblings.iter();
+        siblings.any(|v| v.content.is_live() && self.has_seen(v.dot))
+    }
+
+    fn has_seen(&self, dot: Dot) -> bool {
+        self.entry == Some(dot) || self.context.covers(dot)
     }
 
     /// A version for a slot that may have slots below it.
@@ -220,7 +243,7 @@ impl<S: ReadState> Keyed<'_, S> {
     /// Forgets what was counted at `path`.
     pub(crate) fn reset(&self, path: &Path) -> Result<Vec<SlotWrite>, Failure<S::Error>> {
         let floors = self.slot(path)?.counter.floors();
-        let unseen = |f: &crate::counter::Floor| self.context.get(f.replica) < f.position.seq;
+        let unseen = |f: &Floor| !self.has_seen(Dot::new(f.replica, f.position.seq));
         if self.narrowed && floors.iter().any(unseen) {
             let problem = "the counter has moved since the context was read; read it again";
             return Err(Rejection::PreconditionFailed(problem.into()).into());

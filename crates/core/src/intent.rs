@@ -3,12 +3,15 @@
 //! An intent is what the region's log carries; [`crate::expand`] turns it into slot writes when the log
 //! entry is applied, against the state of that moment.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use crate::collection::DataType;
 use crate::content::Value;
 use crate::ids::{CollectionName, Key};
+use crate::set::canonical;
 use crate::version_vector::VersionVector;
 
 /// Most fields, elements or operations of one key in one intent.
@@ -229,11 +232,7 @@ fn set_ops(fields: Map<String, Json>) -> Result<Ops, Rejection> {
             other => return Err(unknown(other, DataType::Set, "add, remove")),
         }
     }
-    if let Some(both) = add.iter().find(|e| remove.contains(e)) {
-        return Err(Rejection::InvalidValue(format!(
-            "{both} is both added and removed"
-        )));
-    }
+    check_disjoint(&add, &remove)?;
     Ok(Ops::Set { add, remove })
 }
 
@@ -278,7 +277,46 @@ fn map_ops(fields: Map<String, Json>) -> Result<MapOps, Rejection> {
     if remove.len() + put.len() + increment.len() + add.len() + remove_from.len() > PARTS_MAX {
         return Err(too_many());
     }
+    check_one_kind(&ops)?;
     Ok(ops)
+}
+
+/// A field is a register, a counter or a set, also within one write; and an element comes or goes.
+fn check_one_kind(ops: &MapOps) -> Result<(), Rejection> {
+    let names = |fields: &[(String, Vec<Json>)]| -> Vec<String> {
+        fields.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let puts = ops.put.iter().map(|(name, _)| (name.clone(), "put"));
+    let counts = ops
+        .increment
+        .iter()
+        .map(|(name, _)| (name.clone(), "increment"));
+    let adds = names(&ops.add).into_iter().map(|name| (name, "add"));
+    let mut used: BTreeMap<String, &str> = BTreeMap::new();
+    for (field, operation) in puts.chain(counts).chain(adds) {
+        if let Some(other) = used.insert(field.clone(), operation) {
+            return Err(Rejection::TypeMismatch(format!(
+                "field {field:?} has both {other} and {operation}; a field has one kind"
+            )));
+        }
+    }
+    for (field, removed) in &ops.remove_from {
+        let added = ops.add.iter().find(|(name, _)| name == field);
+        if let Some((_, added)) = added {
+            check_disjoint(added, removed)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_disjoint(added: &[Json], removed: &[Json]) -> Result<(), Rejection> {
+    let removed: BTreeSet<String> = removed.iter().map(canonical).collect();
+    match added.iter().map(canonical).find(|e| removed.contains(e)) {
+        Some(both) => Err(Rejection::InvalidValue(format!(
+            "{both} is both added and removed"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn elements_by_field(

@@ -56,8 +56,9 @@ pub(crate) fn change<S: ReadState>(
     ops: &MapOps,
 ) -> Result<Vec<SlotWrite>, Failure<S::Error>> {
     let mut writes = Vec::new();
+    let is_put = |field: &String| ops.put.iter().any(|(put, _)| put == field);
     for field in &ops.remove {
-        remove(keyed, field, &mut writes)?;
+        remove(keyed, field, is_put(field), &mut writes)?;
     }
     let stays = |field: &String| !ops.remove.contains(field);
     for (field, value) in &ops.put {
@@ -112,19 +113,22 @@ pub(crate) fn clear<S: ReadState>(
     }
     let mut writes = Vec::new();
     for field in fields {
-        remove(keyed, &String::from_utf8_lossy(&field), &mut writes)?;
+        remove(keyed, &String::from_utf8_lossy(&field), false, &mut writes)?;
     }
     Ok(writes)
 }
 
+/// Removes what is seen of a field. A register that is `put` again in the same write needs no tombstone:
+/// an entry puts one version into a slot.
 fn remove<S: ReadState>(
     keyed: &Keyed<'_, S>,
     field: &str,
+    put: bool,
     writes: &mut Vec<SlotWrite>,
 ) -> Result<(), Failure<S::Error>> {
     let register = place(field, FieldKind::Register);
     let slot = keyed.slot(&register)?;
-    if keyed.sees_live(&slot) {
+    if !put && keyed.sees_live(&slot) {
         writes.push(keyed.assign(register, &slot, Content::Tombstone));
     }
     writes.extend(keyed.reset(&place(field, FieldKind::Counter))?);

@@ -68,6 +68,18 @@ impl Path {
         segments
     }
 
+    /// The paths strictly above this one, from the root down.
+    #[must_use]
+    pub fn above(&self) -> Vec<Path> {
+        let mut paths = Vec::new();
+        let mut rest = &self.0[..];
+        while let Some((_, tail)) = read_segment(rest) {
+            paths.push(Path(self.0.slice(..self.0.len() - rest.len())));
+            rest = tail;
+        }
+        paths
+    }
+
     /// As a JSON Pointer (RFC 6901), for people; segments that are not UTF-8 are shown lossily.
     #[must_use]
     pub fn pointer(&self) -> String {

@@ -58,8 +58,8 @@ pub trait ReadState {
     /// When the storage fails.
     fn below(&self, at: &SlotName) -> Result<Vec<(Path, Slot)>, Self::Error>;
 
-    /// Superseded versions of one slot, class and origin with a sequence in `seqs` (from, to inclusive),
-    /// ascending or descending, until `visit` answers `false`.
+    /// Superseded versions of one slot, class and origin with a sequence in `seqs` (from, to inclusive; never
+    /// an empty range), ascending or descending, until `visit` answers `false`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -73,8 +73,9 @@ pub trait ReadState {
         visit: &mut dyn FnMut(Superseded) -> bool,
     ) -> Result<(), Self::Error>;
 
-    /// The context with which the entry `dot` wrote to that key: its own or its entry's dependencies.
-    /// `None` when the entry is no longer kept.
+    /// The context with which the entry `dot` replaced versions of that slot
+    /// ([`Entry::context_at`](crate::Entry::context_at)). `None` when it wrote nothing there, or is no
+    /// longer kept.
     ///
     /// # Errors
     /// When the storage fails.

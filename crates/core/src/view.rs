@@ -355,7 +355,7 @@ impl Node<'_> {
             write_name(out, name);
             match &winner.content {
                 Content::Value(value) => {
-                    out.push_str(std::str::from_utf8(&value.data).unwrap_or("null"))
+                    out.push_str(std::str::from_utf8(&value.data).unwrap_or("null"));
                 }
                 Content::Object | Content::Tombstone => node.write_object(lens, out),
             }

@@ -389,7 +389,10 @@ impl From<&Entry> for pb::Entry {
             dependencies: Some(dependencies.into()),
             operations: operations.iter().map(Into::into).collect(),
             trace: trace.clone(),
-            announces: announces.as_ref().map(ToString::to_string).unwrap_or_default(),
+            announces: announces
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 }
@@ -650,15 +653,17 @@ impl TryFrom<pb::Intent> for Intent {
             if_present,
             context,
         } = intent;
-        let precondition = match (
-            if_match.try_into().map(u128::from_le_bytes),
-            if_absent,
-            if_present,
-        ) {
-            (Ok(tag), ..) => Some(Precondition::Matches(tag)),
-            (Err(_), true, _) => Some(Precondition::Absent),
-            (Err(_), _, true) => Some(Precondition::Present),
-            (Err(_), false, false) => None,
+        let precondition = match (if_match.as_slice(), if_absent, if_present) {
+            ([], false, false) => None,
+            ([], true, false) => Some(Precondition::Absent),
+            ([], false, true) => Some(Precondition::Present),
+            (tag, false, false) => {
+                let tag = tag
+                    .try_into()
+                    .map_err(|_| malformed("a fingerprint that is not 16 bytes"))?;
+                Some(Precondition::Matches(u128::from_le_bytes(tag)))
+            }
+            _ => return Err(malformed("an intent with two preconditions")),
         };
         let action = match action.ok_or_else(|| malformed("an intent of an unknown kind"))? {
             pb::intent::Action::Put(value) => Action::Put(value.into()),
