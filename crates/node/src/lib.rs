@@ -1,1 +1,21 @@
 //! Serves: HTTP, the region's Raft group, links, background work, telemetry.
+//!
+//! - [`config`]: what a node is told
+//! - `node`: the running whole; `proposer` batches writes into commands
+//! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
+//! - `link`: pulling from and serving other regions
+//! - `http`: the routes; `telemetry`: the instruments
+
+mod clock;
+pub mod config;
+mod http;
+mod link;
+mod node;
+mod proposer;
+mod published;
+mod raft;
+mod status;
+pub mod telemetry;
+
+pub use config::NodeConfig;
+pub use node::{Node, Refusal, Running, StartError};

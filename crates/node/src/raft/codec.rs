@@ -1,34 +1,68 @@
-//! The bytes of Raft's own records: entries, votes, log ids.
+//! The bytes of Raft's own records: entries, votes, log ids, memberships.
 //!
 //! An entry: kind (1 byte: 0 blank, 1 command, 2 membership) · term (8) · node (8), little-endian · payload:
-//! nothing, the command's bytes, or the membership as JSON. Its index is the key. Votes and log ids are JSON:
-//! they are small and seldom.
+//! nothing, the command's bytes, or the membership. Its index is the key. Votes, log ids and memberships are
+//! small and seldom: JSON, in shapes of our own so that a new version of the Raft library changes no file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use bytes::{BufMut, Bytes};
-use openraft::entry::RaftEntry;
-use openraft::{Entry, EntryPayload, LogId};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use openraft::type_config::alias::{DefaultEntryOf, LeaderIdOf, LogIdOf};
+use openraft::entry::RaftEntry as _;
+use openraft::type_config::alias::{LeaderIdOf, LogIdOf, StoredMembershipOf, VoteOf};
+use openraft::{BasicNode, Entry, EntryPayload, LogId, Membership, StoredMembership, Vote};
+use serde::{Deserialize, Serialize};
 
 use super::{Proposal, TypeConfig};
 
+type RaftEntry = openraft::type_config::alias::DefaultEntryOf<TypeConfig>;
 type LeaderId = LeaderIdOf<TypeConfig>;
 
 const HEADER_BYTES: usize = 17;
+
+/// Where in the Raft log a state stands, as stored with it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) applied: Option<LogIdOf<TypeConfig>>,
+    pub(super) membership: StoredMembershipOf<TypeConfig>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LogIdRecord {
+    term: u64,
+    node: u64,
+    index: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VoteRecord {
+    term: u64,
+    node: u64,
+    committed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MembershipRecord {
+    configs: Vec<BTreeSet<u64>>,
+    nodes: BTreeMap<u64, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PlaceRecord {
+    applied: Option<LogIdRecord>,
+    membership_at: Option<LogIdRecord>,
+    membership: MembershipRecord,
+}
 
 pub(super) fn invalid(what: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_string())
 }
 
-pub(super) fn entry(entry: &DefaultEntryOf<TypeConfig>) -> io::Result<Bytes> {
+pub(super) fn entry(entry: &RaftEntry) -> io::Result<Bytes> {
     let (kind, payload) = match &entry.payload {
         EntryPayload::Blank => (0, Bytes::new()),
         EntryPayload::Normal(proposal) => (1, proposal.bytes.clone()),
-        EntryPayload::Membership(membership) => (2, to_json(membership)?),
+        EntryPayload::Membership(membership) => (2, to_json(&membership_record(membership))?),
     };
     let leader = &entry.log_id.leader_id;
     let mut out = Vec::with_capacity(HEADER_BYTES + payload.len());
@@ -39,20 +73,20 @@ pub(super) fn entry(entry: &DefaultEntryOf<TypeConfig>) -> io::Result<Bytes> {
     Ok(out.into())
 }
 
-pub(super) fn read_entry(index: u64, bytes: &Bytes) -> io::Result<DefaultEntryOf<TypeConfig>> {
-    let log_id = read_log_id(index, bytes)?;
+pub(super) fn read_entry(index: u64, bytes: &Bytes) -> io::Result<RaftEntry> {
+    let log_id = read_log_id_of_entry(index, bytes)?;
     let payload = bytes.slice(HEADER_BYTES..);
     let payload = match bytes[0] {
         0 => EntryPayload::Blank,
         1 => EntryPayload::Normal(Proposal::from_bytes(payload).map_err(invalid)?),
-        2 => EntryPayload::Membership(from_json(&payload)?),
+        2 => EntryPayload::Membership(read_membership(from_json(&payload)?)?),
         other => return Err(invalid(format!("Raft entry {index} has kind {other}; upgrade this node"))),
     };
     Ok(Entry::new(log_id, payload))
 }
 
 /// The log id in an entry's bytes.
-pub(super) fn read_log_id(index: u64, bytes: &Bytes) -> io::Result<LogIdOf<TypeConfig>> {
+pub(super) fn read_log_id_of_entry(index: u64, bytes: &Bytes) -> io::Result<LogIdOf<TypeConfig>> {
     let short = || invalid(format!("Raft entry {index} is too short"));
     let number = |at: usize| {
         let slice = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
@@ -61,10 +95,69 @@ pub(super) fn read_log_id(index: u64, bytes: &Bytes) -> io::Result<LogIdOf<TypeC
     Ok(LogId::new(LeaderId { term: number(1)?, node_id: number(9)? }, index))
 }
 
-pub(super) fn to_json(value: &impl Serialize) -> io::Result<Bytes> {
+pub(super) fn log_id(id: &LogIdOf<TypeConfig>) -> io::Result<Bytes> {
+    to_json(&log_id_record(id))
+}
+
+pub(super) fn read_log_id(bytes: &[u8]) -> io::Result<LogIdOf<TypeConfig>> {
+    Ok(log_id_from(&from_json(bytes)?))
+}
+
+pub(super) fn vote(vote: &VoteOf<TypeConfig>) -> io::Result<Bytes> {
+    let Vote { leader_id, committed } = vote;
+    to_json(&VoteRecord { term: leader_id.term, node: leader_id.node_id, committed: *committed })
+}
+
+pub(super) fn read_vote(bytes: &[u8]) -> io::Result<VoteOf<TypeConfig>> {
+    let VoteRecord { term, node, committed } = from_json(bytes)?;
+    Ok(Vote { leader_id: LeaderId { term, node_id: node }, committed })
+}
+
+pub(super) fn place(place: &Place) -> io::Result<Bytes> {
+    let Place { applied, membership } = place;
+    to_json(&PlaceRecord {
+        applied: applied.as_ref().map(log_id_record),
+        membership_at: membership.log_id().as_ref().map(log_id_record),
+        membership: membership_record(membership.membership()),
+    })
+}
+
+pub(super) fn read_place(bytes: &[u8]) -> io::Result<Place> {
+    let PlaceRecord { applied, membership_at, membership } = from_json(bytes)?;
+    let at = membership_at.as_ref().map(log_id_from);
+    Ok(Place {
+        applied: applied.as_ref().map(log_id_from),
+        membership: StoredMembership::new(at, read_membership(membership)?),
+    })
+}
+
+fn log_id_record(id: &LogIdOf<TypeConfig>) -> LogIdRecord {
+    LogIdRecord { term: id.leader_id.term, node: id.leader_id.node_id, index: id.index }
+}
+
+fn log_id_from(record: &LogIdRecord) -> LogIdOf<TypeConfig> {
+    LogId::new(LeaderId { term: record.term, node_id: record.node }, record.index)
+}
+
+fn membership_record(membership: &Membership<u64, BasicNode>) -> MembershipRecord {
+    let nodes = membership.nodes().map(|(id, node)| (*id, node.addr.clone()));
+    MembershipRecord { configs: membership.get_joint_config().clone(), nodes: nodes.collect() }
+}
+
+fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, BasicNode>> {
+    let MembershipRecord { configs, nodes } = record;
+    if configs.is_empty() {
+        return Ok(Membership::default());
+    }
+    let nodes: BTreeMap<u64, BasicNode> =
+        nodes.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
+    Membership::new(configs, nodes).map_err(invalid)
+}
+
+fn to_json(value: &impl Serialize) -> io::Result<Bytes> {
     serde_json::to_vec(value).map(Bytes::from).map_err(invalid)
 }
 
-pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> io::Result<T> {
     serde_json::from_slice(bytes).map_err(invalid)
 }

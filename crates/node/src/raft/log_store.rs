@@ -114,7 +114,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
 
     async fn read_vote(&mut self) -> Result<Option<VoteOf<TypeConfig>>, io::Error> {
         let bytes = self.log.vote().map_err(|e| io_error(&e))?;
-        bytes.map(|bytes| codec::from_json(&bytes)).transpose()
+        bytes.map(|bytes| codec::read_vote(&bytes)).transpose()
     }
 }
 
@@ -123,10 +123,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let purged = self.log.purged().map_err(|e| io_error(&e))?;
-        let last_purged_log_id = purged.map(|(_, mark)| codec::from_json(&mark)).transpose()?;
+        let last_purged_log_id = purged.map(|(_, mark)| codec::read_log_id(&mark)).transpose()?;
         let last = self.log.last().map_err(|e| io_error(&e))?;
         let last_log_id = match last {
-            Some((index, bytes)) => Some(codec::read_log_id(index, &bytes)?),
+            Some((index, bytes)) => Some(codec::read_log_id_of_entry(index, &bytes)?),
             None => last_purged_log_id,
         };
         Ok(LogState { last_purged_log_id, last_log_id })
@@ -137,7 +137,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &VoteOf<TypeConfig>) -> Result<(), io::Error> {
-        self.log.save_vote(&codec::to_json(vote)?).map_err(|e| io_error(&e))
+        self.log.save_vote(&codec::vote(vote)?).map_err(|e| io_error(&e))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
@@ -159,6 +159,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogIdOf<TypeConfig>) -> Result<(), io::Error> {
-        self.log.purge_upto(upto.index, &codec::to_json(&upto)?).map_err(|e| io_error(&e))
+        self.log.purge_upto(upto.index, &codec::log_id(&upto)?).map_err(|e| io_error(&e))
     }
 }

@@ -10,23 +10,16 @@ use futures_util::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::{EntryPayload, Snapshot, StoredMembership};
-use serde::{Deserialize, Serialize};
 
 use atoll_store::engine::Engine;
 use atoll_store::{Command, Outcome, Region};
 
-use super::{TypeConfig, codec};
+use super::codec::{self, Place};
+use super::TypeConfig;
 use crate::published::Published;
 
 /// Commands applied as one group at most.
 const GROUP_COMMANDS: usize = 64;
-
-/// Where in the Raft log a state stands, as stored with it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Place {
-    applied: Option<LogIdOf<TypeConfig>>,
-    membership: StoredMembershipOf<TypeConfig>,
-}
 
 pub(crate) struct StateMachine {
     region: Region,
@@ -41,7 +34,7 @@ impl StateMachine {
         let place = if stored.is_empty() {
             Place::default()
         } else {
-            codec::from_json(stored).map_err(|e| e.to_string())?
+            codec::read_place(stored).map_err(|e| e.to_string())?
         };
         // What was just read from the disk is flushed.
         let flushed = Arc::new(Mutex::new(place.clone()));
@@ -60,7 +53,7 @@ impl StateMachine {
                 }
             }
         }
-        let raft = codec::to_json(&self.place)?;
+        let raft = codec::place(&self.place)?;
         let applied = self.region.apply(&commands, raft).map_err(|e| codec::invalid(&e))?;
         let outcomes = self.published.publish(&self.region, applied);
         let mut outcomes = outcomes.into_iter();

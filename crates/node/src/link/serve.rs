@@ -1,0 +1,177 @@
+//! The serving end of a link: one task a puller, from its Hello to the end of its stream.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use atoll_core::{Dot, VersionVector};
+use atoll_replication::frame::{Decoder, Encoder};
+use atoll_replication::message::{Upstream, Welcome};
+use atoll_replication::log::{Arrived, Log};
+use atoll_replication::source::{Source, SourceLimits};
+use atoll_store::{Arrival, StoreError};
+
+use crate::node::Inner;
+
+/// Frames under way to the connection.
+const FRAMES_UNDER_WAY: usize = 8;
+
+/// Serves a puller whose upstream frames come in `upstream`; the answer carries the downstream frames.
+pub(crate) fn serve(node: Arc<Inner>, upstream: Body) -> Body {
+    let (frames, mut outgoing) = mpsc::channel::<Bytes>(FRAMES_UNDER_WAY);
+    let stopping = node.tasks.token();
+    node.tasks.clone().spawn(async move {
+        tokio::select! {
+            ended = converse(&node, upstream.into_data_stream(), &frames) => if let Err(why) = ended {
+                tracing::info!(%why, "a link served here ended");
+            },
+            () = stopping.cancelled() => {}
+        }
+    });
+    let stream = futures_util::stream::poll_fn(move |cx| outgoing.poll_recv(cx));
+    Body::from_stream(stream.map(Ok::<_, Infallible>))
+}
+
+async fn converse(
+    node: &Inner,
+    mut upstream: BodyDataStream,
+    frames: &mpsc::Sender<Bytes>,
+) -> Result<(), String> {
+    let mut decoder = Decoder::<Upstream>::new();
+    let mut encoder = Encoder::new();
+    let mut source = loop {
+        if let Some(message) = decoder.next().map_err(|e| e.to_string())? {
+            let Upstream::Hello(hello) = message else {
+                return Err("the first frame is no Hello".into());
+            };
+            let me = Welcome {
+                store: node.identity.store,
+                region: node.identity.region.clone(),
+                replica: node.identity.replica,
+            };
+            break Source::new(hello, me, SourceLimits::default()).map_err(|e| e.to_string())?;
+        }
+        push(&mut decoder, upstream.next().await)?;
+    };
+    tracing::info!(target_region = %source.target_region(), "a link is served");
+
+    let log = RegionLog { node };
+    let mut arrivals = node.published.arrivals();
+    let mut revision = node.peers.revision();
+    loop {
+        arrivals.mark_unchanged();
+        revision.mark_unchanged();
+        loop {
+            let now = node.clock.now();
+            let next = source.next(&log, &node.peers.knowledge(), now);
+            let Some(message) = next.map_err(|e| e.to_string())? else { break };
+            if frames.send(encoder.encode(&message)).await.is_err() {
+                return Ok(());
+            }
+        }
+        let wake = source.wakeup().saturating_sub(node.clock.elapsed());
+        tokio::select! {
+            chunk = upstream.next() => {
+                push(&mut decoder, chunk)?;
+                while let Some(message) = decoder.next().map_err(|e| e.to_string())? {
+                    hear(node, &mut source, message)?;
+                }
+            }
+            _ = arrivals.changed() => {}
+            _ = revision.changed() => {}
+            () = tokio::time::sleep(wake) => {}
+        }
+    }
+}
+
+fn push(
+    decoder: &mut Decoder<Upstream>,
+    chunk: Option<Result<Bytes, axum::Error>>,
+) -> Result<(), String> {
+    match chunk {
+        Some(Ok(bytes)) => decoder.push(&bytes),
+        Some(Err(error)) => return Err(error.to_string()),
+        None => return Err("the target ended the stream".into()),
+    }
+    Ok(())
+}
+
+fn hear(node: &Inner, source: &mut Source, message: Upstream) -> Result<(), String> {
+    let (now, target) = (node.clock.now(), source.target());
+    node.peers.heard(target, now.elapsed);
+    if let Upstream::Ping(ping) = &message {
+        let offset = i64::try_from(ping.sent_ms).unwrap_or(i64::MAX)
+            - i64::try_from(now.wall_ms).unwrap_or(i64::MAX);
+        node.peers.read_clock(target, offset, false, now.elapsed);
+    }
+    if let Some(ack) = source.on_frame(message, now).map_err(|e| e.to_string())? {
+        node.peers.learn(|knowledge| {
+            knowledge.learn(target, &ack.vector);
+            knowledge.learn_matrix(&ack.known);
+        });
+    }
+    Ok(())
+}
+
+/// The region's log as a link reads it: recent entries from memory, older ones from the disk.
+struct RegionLog<'a> {
+    node: &'a Inner,
+}
+
+impl Log for RegionLog<'_> {
+    type Error = StoreError;
+
+    fn end(&self) -> u64 {
+        self.node.published.arrival() + 1
+    }
+
+    fn start_for(&self, vector: &VersionVector) -> Result<u64, StoreError> {
+        self.node.log.start_for(vector)
+    }
+
+    fn read(
+        &self,
+        from: u64,
+        max_bytes: usize,
+        visit: &mut dyn FnMut(Arrived) -> bool,
+    ) -> Result<u64, StoreError> {
+        let end = self.end();
+        let (mut next, mut bytes) = (from, 0);
+        let mut show = |arrival: Arrival| {
+            // Entries of a group being committed are on the disk before they are published: not yet.
+            if arrival.index >= end || bytes > max_bytes {
+                return false;
+            }
+            let Arrival { index, dot, sender, frame } = arrival;
+            bytes += frame.len();
+            let goes_on = visit(Arrived { arrival: index, dot, sender, frame });
+            if goes_on {
+                next = index + 1;
+            }
+            goes_on
+        };
+        match self.node.published.tail(from, max_bytes) {
+            Some(recent) => {
+                for arrival in recent {
+                    if !show(arrival) {
+                        break;
+                    }
+                }
+            }
+            None => self.node.log.read(from, &mut show)?,
+        }
+        Ok(next)
+    }
+
+    fn entry(&self, dot: Dot) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.node.log.entry(dot)?.map(|arrival| arrival.frame))
+    }
+
+    fn vector(&self) -> VersionVector {
+        (*self.node.published.vector()).clone()
+    }
+}

@@ -1,0 +1,89 @@
+//! Group propose: what clients ask for while one command is being committed becomes the next command.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use atoll_store::{Command, Outcome, Request, Written};
+
+use crate::clock::Clock;
+use crate::node::Refusal;
+use crate::raft::{Proposal, Raft};
+
+/// Requests in one command.
+const REQUESTS_MAX: usize = 1024;
+/// Commands being committed at once: the next is appended while the last is synced.
+const UNDER_WAY_MAX: usize = 2;
+
+type Answer = Result<Written, Refusal>;
+
+/// A write on its way into a command.
+pub(crate) struct Pending {
+    request: Request,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Takes writes and answers when they are committed.
+#[derive(Clone)]
+pub(crate) struct Proposer {
+    queue: mpsc::Sender<Pending>,
+}
+
+impl Proposer {
+    /// A proposer with room for `pending` writes, and what to run.
+    pub(crate) fn new(pending: usize) -> (Proposer, mpsc::Receiver<Pending>) {
+        let (queue, waiting) = mpsc::channel(pending);
+        (Proposer { queue }, waiting)
+    }
+
+    pub(crate) async fn write(&self, request: Request) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Pending { request, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
+        })?;
+        answered.await.unwrap_or(Err(Refusal::Stopped))
+    }
+}
+
+/// Turns pending writes into commands until the queue is closed.
+pub(crate) async fn run(raft: Raft, clock: Clock, mut waiting: mpsc::Receiver<Pending>) {
+    let room = Arc::new(tokio::sync::Semaphore::new(UNDER_WAY_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let mut group = Vec::new();
+        if waiting.recv_many(&mut group, REQUESTS_MAX).await == 0 {
+            return;
+        }
+        let raft = raft.clone();
+        let (requests, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|p| (p.request, p.answer)).unzip();
+        let command = Command::Write { now: clock.timestamp(), requests };
+        tokio::spawn(async move {
+            commit(&raft, command, answers).await;
+            drop(place);
+        });
+    }
+}
+
+async fn commit(raft: &Raft, command: Command, answers: Vec<oneshot::Sender<Answer>>) {
+    let results = match raft.client_write(Proposal::new(command)).await {
+        Ok(response) => response.data,
+        Err(error) => {
+            let refusal = match error.forward_to_leader() {
+                Some(_) => Refusal::NoLeader,
+                None => Refusal::Failed(error.to_string()),
+            };
+            for answer in answers {
+                let _ = answer.send(Err(refusal.clone()));
+            }
+            return;
+        }
+    };
+    let Outcome::Written(results) = results else {
+        return; // dropping the senders answers Stopped; a Write has no other outcome
+    };
+    for (answer, result) in answers.into_iter().zip(results) {
+        // A client that has gone away is not told; its write stands.
+        let _ = answer.send(result.map_err(Refusal::Rejected));
+    }
+}
