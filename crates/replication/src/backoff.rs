@@ -54,3 +54,35 @@ impl Backoff {
         f64::from(u32::try_from(z >> 32).unwrap_or(u32::MAX)) / (f64::from(u32::MAX) + 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_cap_and_start_over_after_success() {
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(100), ms(1000), 7);
+        for ceiling in [100, 200, 400, 800, 1000, 1000, 1000] {
+            assert!(backoff.failed() <= ms(ceiling));
+        }
+        let many: Vec<_> = (0..100).map(|_| backoff.failed()).collect();
+        assert!(
+            many.iter().any(|&d| d > ms(800)) && many.iter().any(|&d| d < ms(200)),
+            "jitter"
+        );
+        assert_eq!(backoff.failures(), 107);
+        backoff.succeeded();
+        assert!(backoff.failed() <= ms(100));
+    }
+
+    #[test]
+    fn one_seed_gives_one_sequence_of_delays() {
+        let delays = |seed| {
+            let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed);
+            [backoff.failed(), backoff.failed(), backoff.failed()]
+        };
+        assert_eq!(delays(1), delays(1));
+        assert_ne!(delays(1), delays(2));
+    }
+}

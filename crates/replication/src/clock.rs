@@ -122,3 +122,67 @@ pub fn skew(offsets_ms: &[i64], max: Duration) -> ClockState {
 pub(crate) fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(elapsed_ms: u64, wall_ms: u64) -> Now {
+        Now {
+            elapsed: Duration::from_millis(elapsed_ms),
+            wall_ms,
+        }
+    }
+
+    #[test]
+    fn the_shortest_round_trip_says_the_offset() {
+        let mut clock = PeerClock::new();
+        assert_eq!((clock.offset_ms(), clock.rtt()), (None, None));
+        let mut probe = |sent: u64, source_ms, received: u64| {
+            let ping = clock.ping(at(sent, 1000 + sent));
+            let pong = Pong {
+                id: ping.id,
+                sent_ms: ping.sent_ms,
+                source_ms,
+            };
+            assert!(clock.on_pong(&pong, at(received, 1000 + received)));
+            assert!(!clock.on_pong(&pong, at(received, 1000 + received)), "once");
+            (clock.offset_ms(), clock.rtt(), clock.rtt_last())
+        };
+        let ms = |ms| Some(Duration::from_millis(ms));
+        // The peer is 500 ms ahead. A slow way back lies about that, until a quicker probe.
+        assert_eq!(probe(0, 1510, 100), (Some(460), ms(100), ms(100)));
+        assert_eq!(probe(200, 1705, 210), (Some(500), ms(10), ms(10)));
+        assert_eq!(probe(300, 1810, 400), (Some(500), ms(10), ms(100)));
+    }
+
+    #[test]
+    fn the_odd_one_out_is_off() {
+        const HOUR: i64 = 3_600_000;
+        let off = |by_ms| ClockState::Off { by_ms };
+        let table: &[(&str, &[i64], ClockState)] = &[
+            ("alone", &[], ClockState::Ok),
+            (
+                "A: +1 h of A +1 h, B −1 h, C 0",
+                &[-2 * HOUR, -HOUR],
+                off(HOUR),
+            ),
+            ("B: −1 h of the same", &[2 * HOUR, HOUR], off(-HOUR)),
+            ("C: 0 of the same", &[HOUR, -HOUR], ClockState::Ok),
+            (
+                "one of three an hour ahead",
+                &[-HOUR, -HOUR + 3],
+                off(HOUR - 3),
+            ),
+            ("one of the two that agree", &[HOUR, 3], ClockState::Ok),
+            ("two, near", &[900], ClockState::Ok),
+            ("two, far: nobody knows who", &[-HOUR], off(HOUR / 2)),
+            ("four, one off", &[10, -10, HOUR], ClockState::Ok),
+            ("at the bound", &[1000, 1000], ClockState::Ok),
+            ("over the bound", &[1001, 1001], off(-1001)),
+        ];
+        for (name, offsets, state) in table {
+            assert_eq!(skew(offsets, Duration::from_secs(1)), *state, "{name}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! **Why the stable vector is stable.** Below it things are forgotten, so no entry may arrive later that does
 //! not know what is forgotten. A member r that announced vector w writes its next entries with dependencies
-//! of at least w; they have sequences above w[r]. So once this region has applied r's entries up to w[r],
+//! of at least w; they have sequences above `w[r]`. So once this region has applied r's entries up to `w[r]`,
 //! every entry of r that is still to come covers w. Only announcements for which that holds count (they are
 //! *safe*), and the stable vector is the meet of one safe announcement of every member.
 
@@ -192,5 +192,150 @@ impl Knowledge {
         members
             .iter()
             .fold(mine, |meet, member| meet.meet(safe(member)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vector(components: &[(u64, u64)]) -> VersionVector {
+        components
+            .iter()
+            .map(|&(r, seq)| (ReplicaId(r), seq))
+            .collect()
+    }
+
+    #[test]
+    fn write_concerns_count_regions_that_have_the_entry() {
+        let mut knowledge = Knowledge::new(ReplicaId(1));
+        let members: Vec<_> = (1..=4).map(ReplicaId).collect();
+        let dot = Dot::new(ReplicaId(1), 5);
+        let mut met = |who: u64, seq| {
+            knowledge.learn(ReplicaId(who), &vector(&[(1, seq)]));
+            let concerns = [
+                Concern::Region,
+                Concern::Regions(2),
+                Concern::Majority,
+                Concern::All,
+            ];
+            concerns.map(|c| knowledge.is_met(dot, c, &members))
+        };
+        assert_eq!(met(2, 4), [true, false, false, false]);
+        assert_eq!(met(2, 5), [true, true, false, false]);
+        assert_eq!(met(3, 7), [true, true, true, false]);
+        assert_eq!(met(9, 7), [true, true, true, false], "not a member");
+        assert_eq!(met(4, 5), [true, true, true, true]);
+        assert_eq!(knowledge.confirmed_by(dot), [2, 3, 4, 9].map(ReplicaId));
+    }
+
+    #[test]
+    fn an_announcement_counts_once_its_own_entries_are_here() {
+        let mut knowledge = Knowledge::new(ReplicaId(1));
+        let members = [ReplicaId(1), ReplicaId(2)];
+        knowledge.learn(ReplicaId(1), &vector(&[(1, 9)]));
+        knowledge.learn(ReplicaId(2), &vector(&[(1, 4), (2, 3)]));
+        assert_eq!(
+            knowledge.stable(&members),
+            vector(&[]),
+            "2:1 to 2:3 may not know 1:4"
+        );
+        knowledge.learn(ReplicaId(2), &vector(&[(1, 8), (2, 100)]));
+        knowledge.learn(ReplicaId(1), &vector(&[(1, 9), (2, 3)]));
+        assert_eq!(knowledge.stable(&members), vector(&[(1, 4), (2, 3)]));
+        knowledge.learn(ReplicaId(1), &vector(&[(1, 9), (2, 100)]));
+        assert_eq!(knowledge.stable(&members), vector(&[(1, 8), (2, 100)]));
+    }
+
+    #[test]
+    fn gossip_changes_the_revision_only_when_it_is_news() {
+        let mut knowledge = Knowledge::new(ReplicaId(1));
+        let matrix = vec![
+            (ReplicaId(2), vector(&[(2, 3)])),
+            (ReplicaId(1), vector(&[(1, 1)])),
+        ];
+        knowledge.learn_matrix(&matrix);
+        let revision = knowledge.revision();
+        knowledge.learn_matrix(&matrix);
+        assert_eq!(knowledge.revision(), revision);
+        assert_eq!(
+            knowledge.durable(ReplicaId(1)),
+            None,
+            "nobody tells a region what it has"
+        );
+    }
+
+    const REGIONS: usize = 4;
+
+    /// A step of a small causal store: who acts, on whom, and what.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write(usize),
+        /// The first learns all that the second knows.
+        Gossip(usize, usize),
+        /// The first applies the next entry of an origin, if the second has it and causality allows.
+        Apply(usize, usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let region = || 0..REGIONS;
+        prop_oneof![
+            1 => region().prop_map(Step::Write),
+            2 => (region(), region()).prop_map(|(a, b)| Step::Gossip(a, b)),
+            4 => (region(), region(), region()).prop_map(|(a, b, o)| Step::Apply(a, b, o)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Fails when `Row::promote` takes every announcement at once.
+        #[test]
+        fn every_entry_still_to_arrive_knows_the_stable_vector(
+            steps in prop::collection::vec(step(), 1..150),
+        ) {
+            let id = |region: usize| ReplicaId(region as u64);
+            let members: Vec<_> = (0..REGIONS).map(id).collect();
+            let mut applied = vec![VersionVector::new(); REGIONS];
+            let mut knowledge: Vec<_> = members.iter().map(|&r| Knowledge::new(r)).collect();
+            let mut entries: BTreeMap<Dot, VersionVector> = BTreeMap::new();
+            for step in steps {
+                let changed = match step {
+                    Step::Write(r) => {
+                        let dot = Dot::new(id(r), applied[r].get(id(r)) + 1);
+                        entries.insert(dot, applied[r].clone());
+                        applied[r].raise(dot);
+                        r
+                    }
+                    Step::Gossip(a, b) => {
+                        let matrix = knowledge[b].matrix();
+                        knowledge[a].learn_matrix(&matrix);
+                        a
+                    }
+                    Step::Apply(a, b, origin) => {
+                        let dot = Dot::new(id(origin), applied[a].get(id(origin)) + 1);
+                        if applied[b].covers(dot) && applied[a].covers_all(&entries[&dot]) {
+                            applied[a].raise(dot);
+                        }
+                        a
+                    }
+                };
+                knowledge[changed].learn(id(changed), &applied[changed].clone());
+                let stable = knowledge[changed].stable(&members);
+                prop_assert!(applied.iter().all(|vector| vector.covers_all(&stable)));
+                for (dot, dependencies) in &entries {
+                    let here = applied[changed].covers(*dot);
+                    prop_assert!(here || dependencies.covers_all(&stable), "{dot} {stable}");
+                }
+            }
+            // And it is of use: once all is everywhere and told, all of it is stable.
+            let all = entries.keys().map(|dot| (dot.replica, dot.seq)).collect();
+            for round in 0..2 * members.len() {
+                let k = &mut knowledge[round % members.len()];
+                members.iter().for_each(|&r| k.learn(r, &all));
+                prop_assert_eq!(k.stable(&members), VersionVector::clone(&all));
+            }
+        }
     }
 }

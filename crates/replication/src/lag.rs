@@ -129,3 +129,85 @@ impl LagMeter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ReplicaId = ReplicaId(1);
+    const B: ReplicaId = ReplicaId(2);
+    const WALL: u64 = 1_000_000;
+
+    fn at(ms: u64) -> Now {
+        Now {
+            elapsed: Duration::from_millis(ms),
+            wall_ms: WALL + ms,
+        }
+    }
+
+    fn vector(components: &[(ReplicaId, u64)]) -> VersionVector {
+        components.iter().copied().collect()
+    }
+
+    fn meter(carries: Carries) -> LagMeter {
+        LagMeter::new(A, carries, Duration::from_secs(3))
+    }
+
+    /// A heartbeat of a source whose clock is 100 ms ahead, sent `ms` after the start.
+    fn beat(ms: u64, components: &[(ReplicaId, u64)]) -> Heartbeat {
+        let source_ms = WALL + ms + 100;
+        Heartbeat {
+            source_ms,
+            vector: vector(components),
+            ..Heartbeat::default()
+        }
+    }
+
+    fn read(meter: &LagMeter, applied: &[(ReplicaId, u64)], ms: u64) -> (Option<u128>, u64) {
+        let rtt = Some(Duration::from_millis(40));
+        let lag = meter.read(&vector(applied), 100, rtt, at(ms));
+        (lag.time.map(|t| t.as_millis()), lag.entries)
+    }
+
+    #[test]
+    fn lag_is_one_way_when_all_is_applied_and_grows_while_something_is_missing() {
+        let mut meter = meter(Carries::Everything);
+        assert_eq!(read(&meter, &[], 0), (None, 0));
+        meter.on_heartbeat(&beat(0, &[(A, 1)]), at(20));
+        meter.on_applied(&vector(&[(A, 1)]));
+        assert_eq!(read(&meter, &[(A, 1)], 500), (Some(20), 0));
+        meter.on_heartbeat(&beat(1000, &[(A, 4), (B, 2)]), at(1020));
+        assert_eq!(read(&meter, &[(A, 1)], 1100), (Some(1100), 5));
+        meter.on_heartbeat(&beat(2000, &[(A, 9), (B, 2)]), at(2020));
+        meter.on_applied(&vector(&[(A, 5), (B, 2)]));
+        assert_eq!(read(&meter, &[(A, 5), (B, 2)], 2100), (Some(1100), 4));
+        let lag = meter.read(&vector(&[(A, 5)]), 100, None, at(2100));
+        assert_eq!(lag.by_origin, [(A, 4), (B, 2)]);
+    }
+
+    #[test]
+    fn a_silent_link_lags_though_nothing_is_known_to_be_missing() {
+        let mut meter = meter(Carries::Everything);
+        meter.on_heartbeat(&beat(0, &[]), at(20));
+        assert_eq!(read(&meter, &[], 3000), (Some(20), 0));
+        assert_eq!(read(&meter, &[], 9000), (Some(9000), 0));
+    }
+
+    #[test]
+    fn a_link_does_not_answer_for_what_it_does_not_carry() {
+        let mut meter = meter(Carries::OwnEntries);
+        meter.on_heartbeat(&beat(0, &[(A, 1), (B, 7)]), at(20));
+        assert_eq!(read(&meter, &[(A, 1)], 500), (Some(20), 0));
+    }
+
+    #[test]
+    fn a_long_backlog_keeps_few_marks() {
+        let mut meter = meter(Carries::Everything);
+        for n in 1..=10_000 {
+            meter.on_heartbeat(&beat(n * 10, &[(A, n)]), at(n * 10 + 20));
+        }
+        assert!(meter.marks.len() <= MARKS);
+        meter.on_applied(&vector(&[(A, 9_999)]));
+        assert_eq!(read(&meter, &[(A, 9_999)], 100_020), (Some(30), 1));
+    }
+}

@@ -10,13 +10,15 @@
 
 mod net;
 mod region;
+mod topology;
 
 use std::time::Duration;
 
 use atoll_replication::delivery::InboxLimits;
 use atoll_replication::message::Carries;
 
-use net::{Net, Plan, Topology};
+use net::{Net, Plan};
+use topology::Topology;
 
 fn limits() -> InboxLimits {
     InboxLimits::default()

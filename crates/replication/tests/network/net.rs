@@ -1,6 +1,6 @@
 //! Regions joined by links that take time, are cut and are dialled again. One step is one millisecond.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,16 +15,9 @@ use atoll_replication::message::{
 use atoll_replication::source::{Source, SourceLimits};
 
 use crate::region::{Fate, Region};
+use crate::topology::{Random, Topology, pairs};
 
 const STORE: StoreId = StoreId(7);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topology {
-    AllToAll,
-    Ring,
-    Star,
-    Custom,
-}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -343,7 +336,10 @@ impl Net {
             consumed_bytes: region.inbox.consumed(connection.id),
             known: Vec::new(),
         };
-        if connection.welcomed && self.now % 5 == 0 && connection.acked.as_ref() != Some(&ack) {
+        if connection.welcomed
+            && self.now.is_multiple_of(5)
+            && connection.acked.as_ref() != Some(&ack)
+        {
             let bytes = connection.encoder.encode(&Upstream::Ack(ack.clone()));
             connection.up.put(delay, bytes);
             connection.acked = Some(ack);
@@ -375,52 +371,4 @@ fn dial(id: LinkId, target: &Region, carries: Carries, at: u64) -> Connection {
     let bytes = connection.encoder.encode(&Upstream::Hello(hello));
     connection.up.put(at, bytes);
     connection
-}
-
-fn pairs(topology: Topology, regions: usize, random: &mut Random) -> BTreeSet<(usize, usize)> {
-    let mut pairs = BTreeSet::new();
-    let mut both = |a: usize, b: usize| {
-        if a != b {
-            pairs.extend([(a, b), (b, a)]);
-        }
-    };
-    for a in 0..regions {
-        match topology {
-            Topology::AllToAll => (0..regions).for_each(|b| both(a, b)),
-            Topology::Ring => both(a, (a + 1) % regions),
-            Topology::Star => both(0, a),
-            // A random tree and a few links more.
-            Topology::Custom => {
-                let below = |random: &mut Random, n: usize| {
-                    usize::try_from(random.within((0, n as u64 - 1))).unwrap()
-                };
-                if a > 0 {
-                    both(a, below(random, a));
-                    both(a, below(random, regions));
-                }
-            }
-        }
-    }
-    pairs
-}
-
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn within(&mut self, (least, most): (u64, u64)) -> u64 {
-        least + self.next() % (most - least + 1)
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        (self.next() >> 11) as f64 / ((1_u64 << 53) as f64) < probability
-    }
 }
