@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim verify fix bench
+.PHONY: help setup build demo test sim verify fix bench print-bin
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -20,7 +20,7 @@ CARGO_BUILD := cargo build --locked --workspace
 SCHEDULES := 2000
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Build directory: $(CARGO_TARGET_DIR)"
 
@@ -29,6 +29,9 @@ setup: ## check for system packages; install missing ones on Debian and Ubuntu
 
 build: setup ## build the atoll binary (dev profile)
 	$(CARGO_BUILD) --bin atoll
+
+print-bin: ## the directory that `make build` puts the binary in
+	@echo "$(CARGO_TARGET_DIR)/debug"
 
 demo: build ## run a three-region store here and check every claim; DEMO_ARGS="…"
 	"$(CARGO_TARGET_DIR)/debug/atoll" demo $(DEMO_ARGS)
