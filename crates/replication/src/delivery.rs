@@ -11,7 +11,7 @@ use atoll_core::{Dot, ReplicaId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
-/// Bounds and delays of an [`Inbox`].
+/// Bounds and delays of an [`crate::inbox::Inbox`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxLimits {
     /// Bytes of entries that may wait for others.
