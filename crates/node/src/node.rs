@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     proposer: Proposer,
     disk: Mutex<Option<String>>,
     draining: watch::Sender<bool>,
+    /// Cancelled first of all in an orderly stop: no new requests, no links served.
+    pub(crate) closing: CancellationToken,
 }
 
 /// The node's tasks: each ends when the token is cancelled.
@@ -187,8 +189,9 @@ impl Running {
     pub async fn stop(self) {
         let inner = &self.node.0;
         inner.draining.send_replace(true);
-        inner.tasks.token.cancel();
+        inner.closing.cancel();
         let _ = tokio::time::timeout(STOP_WITHIN, self.serving).await;
+        inner.tasks.token.cancel();
         inner.tasks.tracker.close();
         let _ = tokio::time::timeout(STOP_WITHIN, inner.tasks.tracker.wait()).await;
         if let Err(error) = inner.raft.shutdown().await {
@@ -251,6 +254,7 @@ impl Node {
             proposer,
             disk: Mutex::new(None),
             draining: watch::channel(false).0,
+            closing: CancellationToken::new(),
             config,
         });
         let node = Node(Arc::clone(&inner));
@@ -259,7 +263,7 @@ impl Node {
         inner.tasks.spawn_until_stopped(proposer::run(raft, clock, waiting));
         inner.tasks.spawn_until_stopped(watch_disk(Arc::clone(&inner)));
         node.open_links();
-        let stopping = inner.tasks.token();
+        let stopping = inner.closing.clone();
         let serving = tokio::spawn(http::serve(node.clone(), listener, async move {
             stopping.cancelled().await;
         }));

@@ -23,7 +23,7 @@ const FRAMES_UNDER_WAY: usize = 8;
 /// Serves a puller whose upstream frames come in `upstream`; the answer carries the downstream frames.
 pub(crate) fn serve(node: Arc<Inner>, upstream: Body) -> Body {
     let (frames, mut outgoing) = mpsc::channel::<Bytes>(FRAMES_UNDER_WAY);
-    let stopping = node.tasks.token();
+    let stopping = node.closing.clone();
     node.tasks.clone().spawn(async move {
         tokio::select! {
             ended = converse(&node, upstream.into_data_stream(), &frames) => if let Err(why) = ended {
