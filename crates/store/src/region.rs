@@ -215,7 +215,11 @@ impl Region {
     /// # Errors
     /// When the state cannot be read or written, or a command cannot be decoded: nothing was changed then,
     /// and the node must stop rather than skip it.
-    pub fn apply<C: std::borrow::Borrow<Command>>(&mut self, commands: &[C], raft: Bytes) -> Result<Group, StoreError> {
+    pub fn apply<C: std::borrow::Borrow<Command>>(
+        &mut self,
+        commands: &[C],
+        raft: Bytes,
+    ) -> Result<Group, StoreError> {
         let engine = Arc::clone(&self.engine);
         let mut work = Work {
             tx: Transaction::new(&*engine, 0),
@@ -261,11 +265,12 @@ impl Region {
                 trim_ledger(&*engine, before, rows_max, next.ledger_rows, &mut batch)?;
         }
         batch.put(Family::Meta, applied::KEY, &applied::encode(&next));
-        if catalog.collections != self.catalog.collections {
+        let changed = !Arc::ptr_eq(&catalog, &self.catalog);
+        if changed && catalog.collections != self.catalog.collections {
             let specs: Vec<CollectionSpec> = catalog.collections.values().cloned().collect();
             batch.put(Family::Meta, collections::KEY, &collections::encode(&specs));
         }
-        if catalog.regions != self.catalog.regions {
+        if changed && catalog.regions != self.catalog.regions {
             let bytes = collections::encode_regions(&catalog.regions);
             batch.put(Family::Meta, collections::REGIONS_KEY, &bytes);
         }
@@ -411,7 +416,11 @@ impl Work<'_> {
     fn merge(&mut self, sender: ReplicaId, frames: &[Bytes]) -> Result<Merged, StoreError> {
         let mut merged = Merged::default();
         for frame in frames {
-            let entry = wire::decode_entry(frame)?;
+            // Links check entries before they propose them; one that slipped through waits like an early one.
+            let Ok(entry) = wire::decode_entry(frame) else {
+                merged.early += 1;
+                continue;
+            };
             if self.next.vector.covers(entry.dot) {
                 merged.duplicates += 1;
             } else if !self.next.vector.covers_all(&entry.dependencies) {

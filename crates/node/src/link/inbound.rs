@@ -16,8 +16,8 @@ use atoll_replication::frame::Encoder;
 use atoll_replication::delivery::{InboxLimits, LinkId, Ready};
 use atoll_replication::inbox::Inbox;
 use atoll_replication::lag::LagMeter;
-use atoll_replication::message::{Ack, Batch, Carries, Downstream, Hello, LINK_VERSION, Upstream};
-use atoll_store::Command;
+use atoll_replication::message::{Ack, Carries, Downstream, Hello, LINK_VERSION, Upstream};
+use atoll_store::{Command, Outcome};
 
 use super::dial::Event;
 use super::overview::{Gauge, Phase};
@@ -206,9 +206,7 @@ impl Inbound {
                 let ping = open.clock.ping(now);
                 self.say(slot, &Upstream::Ping(ping));
             }
-            Downstream::Batch(batch) => match readable(&batch)
-                .and_then(|()| self.inbox.on_batch(link, &batch, now.elapsed).map_err(|e| e.to_string()))
-            {
+            Downstream::Batch(batch) => match self.inbox.on_batch(link, &batch, now.elapsed) {
                 Ok(received) => {
                     let name = self.node.board.name(slot);
                     let metrics = &self.node.metrics;
@@ -282,13 +280,16 @@ impl Inbound {
         let raft = self.node.raft.clone();
         self.under_way = Some(Box::pin(async move {
             let answers = raft.client_write_many(proposals).await.map_err(|e| e.to_string())?;
-            let applied = answers.try_for_each(|answer| async move {
-                if let Err(error) = answer {
-                    tracing::debug!(%error, "a proposal was refused");
+            let answers: Vec<_> = answers.try_collect().await.map_err(|e| e.to_string())?;
+            for answer in answers {
+                match answer.map_err(|e| e.to_string())?.response {
+                    Outcome::Merged(merged) if merged.early > 0 => {
+                        return Err(format!("{} entries came too early", merged.early));
+                    }
+                    Outcome::Merged(_) | Outcome::Done | Outcome::Written(_) | Outcome::Configured(_) => {}
                 }
-                Ok(())
-            });
-            applied.await.map_err(|e| e.to_string())
+            }
+            Ok(())
         }));
     }
 
@@ -423,16 +424,6 @@ async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), String> {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether every entry of a batch can be read whole: apply must never meet one that it cannot.
-fn readable(batch: &Batch) -> Result<(), String> {
-    let mut rest = batch.entries.clone();
-    for _ in 0..batch.count {
-        let checked = wire::split_frame(&mut rest).and_then(|frame| wire::decode_entry(&frame));
-        checked.map_err(|error| format!("an entry that cannot be applied: {error}"))?;
-    }
-    Ok(())
 }
 
 fn carries(node: &Inner, slot: usize) -> Carries {
