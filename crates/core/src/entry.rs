@@ -225,3 +225,112 @@ impl Operation {
         self.writes.iter().all(SlotWrite::deletes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Value;
+    use crate::ids::ReplicaId;
+
+    fn at(path: &str) -> Path {
+        let segments = path.split('/').filter(|s| !s.is_empty());
+        segments.fold(Path::root(), |p, s| p.child(s.as_bytes()))
+    }
+
+    /// `a=1` assigns, `a=-` puts a tombstone, `a=.` an object mark, `!` in front clears below.
+    fn write(text: &str) -> SlotWrite {
+        let (clear, rest) = text
+            .strip_prefix('!')
+            .map_or((false, text), |rest| (true, rest));
+        let (path, value) = rest.split_once('=').unwrap();
+        SlotWrite::Assign {
+            path: at(path),
+            content: match value {
+                "-" => Content::Tombstone,
+                "." => Content::Object,
+                value => Content::Value(Value::json(value.to_owned())),
+            },
+            clear,
+            creates: false,
+        }
+    }
+
+    fn operation(key: &str, writes: &str) -> Operation {
+        Operation {
+            collection: "c".parse().unwrap(),
+            key: key.parse().unwrap(),
+            context: None,
+            writes: writes.split(' ').map(write).collect(),
+        }
+    }
+
+    fn entry(operations: &[Operation]) -> Entry {
+        Entry {
+            dot: Dot::new(ReplicaId(1), 1),
+            time: Timestamp(1),
+            dependencies: [(ReplicaId(2), 5)].into_iter().collect(),
+            operations: operations.to_vec(),
+            trace: Bytes::new(),
+            announces: None,
+        }
+    }
+
+    #[test]
+    fn an_entry_puts_one_version_into_a_slot() {
+        let table: [(&[&str], &[&str]); 6] = [
+            (&["=1", "=2"], &["=2"]),
+            (&["=1", "=-", "=3"], &["=3"]),
+            (&["=. a=1", "=. b=2"], &["=. a=1", "b=2"]),
+            (&["=. a=1 b=1", "!=-"], &["!=-"]),
+            (&["=. a=1", "!=-", "!=. a=3"], &["!=.", "a=3"]),
+            (&["=. a=. a/x=1 b=1", "=. !a=2"], &["=. !a=2 b=1"]),
+        ];
+        for (given, expected) in table {
+            let of =
+                |all: &[&str]| entry(&all.iter().map(|w| operation("k", w)).collect::<Vec<_>>());
+            let mut settled = of(given);
+            assert!(settled.settle(), "{given:?}");
+            assert_eq!(settled, of(expected), "{given:?}");
+            assert!(!settled.settle(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_repeats_nothing_stays() {
+        let whole = entry(&[operation("k", "=. a=1"), operation("l", "=. a=1")]);
+        let mut settled = whole.clone();
+        assert!(!settled.settle());
+        assert_eq!(settled, whole);
+    }
+
+    #[test]
+    fn operations_on_one_key_share_the_context_that_saw_less() {
+        let saw = |seq| Some([(ReplicaId(2), seq)].into_iter().collect());
+        let mut given = entry(&[
+            operation("k", "a=1"),
+            operation("k", "b=1"),
+            operation("l", "a=1"),
+        ]);
+        given.operations[1].context = saw(3);
+        assert!(given.settle());
+        let contexts: Vec<_> = given.operations.iter().map(|o| o.context.clone()).collect();
+        assert_eq!(contexts, [saw(3), saw(3), None]);
+    }
+
+    #[test]
+    fn an_entry_replaces_where_it_writes_and_below_what_it_clears() {
+        let mut given = entry(&[operation("k", "=. !a=- b=1"), operation("l", "!=-")]);
+        given.operations[0].context = Some(VersionVector::new());
+        let of = |key: &str, path: &str| {
+            let name = SlotName {
+                collection: "c".parse().unwrap(),
+                key: key.parse().unwrap(),
+                path: at(path),
+            };
+            given.context_at(&name).map(VersionVector::total)
+        };
+        let found = ["", "a", "a/x", "b", "b/x", "c"].map(|path| of("k", path));
+        assert_eq!(found, [Some(0), Some(0), Some(0), Some(0), None, None]);
+        assert_eq!((of("l", "a/x"), of("m", "")), (Some(5), None));
+    }
+}

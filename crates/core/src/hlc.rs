@@ -85,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn a_full_counter_carries_into_the_milliseconds() {
+        let full = Timestamp((7 << COUNTER_BITS) | 0xFFFF);
+        let next = Timestamp::after(Timestamp::from_millis(7), full);
+        assert_eq!(next, Timestamp::from_millis(8));
+        assert_eq!(next.millis(), 8);
+    }
+
+    #[test]
     fn times_are_shown_as_rfc_3339() {
         assert_eq!(
             Timestamp::from_millis(0).to_string(),

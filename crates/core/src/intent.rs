@@ -356,3 +356,176 @@ fn unknown(given: &str, data_type: DataType, known: &str) -> Rejection {
 fn too_many() -> Rejection {
     Rejection::TooLarge(format!("at most {PARTS_MAX} parts in one write"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(ops: &str) -> MapOps {
+        match parse_ops(DataType::Map, ops.as_bytes()).unwrap() {
+            Ops::Map(ops) => ops,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn counter_and_set_operations_are_read() {
+        let read = |data_type, ops: &str| parse_ops(data_type, ops.as_bytes()).unwrap();
+        let counter = |reset, increment| Ops::Counter { reset, increment };
+        let table = [
+            (r#"{"increment": 3}"#, counter(false, 3)),
+            (r#"{"increment": -3}"#, counter(false, -3)),
+            (r#"{"decrement": 3}"#, counter(false, -3)),
+            (r#"{"reset": true}"#, counter(true, 0)),
+            (r#"{"increment": 1, "reset": true}"#, counter(true, 1)),
+        ];
+        for (ops, expected) in table {
+            assert_eq!(read(DataType::Counter, ops), expected, "{ops}");
+        }
+        let set = |add, remove| Ops::Set { add, remove };
+        let table = [
+            (
+                r#"{"add": ["a", 1]}"#,
+                set(vec![json!("a"), json!(1)], vec![]),
+            ),
+            (
+                r#"{"remove": [{"a": 1}]}"#,
+                set(vec![], vec![json!({"a": 1})]),
+            ),
+            (
+                r#"{"add": [], "remove": ["x"]}"#,
+                set(vec![], vec![json!("x")]),
+            ),
+        ];
+        for (ops, expected) in table {
+            assert_eq!(read(DataType::Set, ops), expected, "{ops}");
+        }
+    }
+
+    #[test]
+    fn map_operations_are_read_by_field() {
+        assert_eq!(
+            map(
+                r#"{"put": {"name": "x"}, "increment": {"n": -2}, "add": {"tags": [1]}, "remove": {"old": ["y"]}}"#
+            ),
+            MapOps {
+                remove: vec![],
+                put: vec![("name".into(), json!("x"))],
+                increment: vec![("n".into(), -2)],
+                add: vec![("tags".into(), vec![json!(1)])],
+                remove_from: vec![("old".into(), vec![json!("y")])],
+            }
+        );
+        assert_eq!(map(r#"{"remove": ["a", "b"]}"#).remove, ["a", "b"]);
+    }
+
+    /// Each with a word that the refusal says.
+    #[test]
+    fn operations_that_make_no_sense_are_refused_by_name() {
+        use DataType::{Counter, Document, Map, Register, Set};
+        let table = [
+            (Counter, "", "not JSON"),
+            (Counter, "{\"increment\": 1", "not JSON"),
+            (Counter, "[1]", "object"),
+            (Counter, "{}", "no operation"),
+            (Counter, r#"{"increment": 1.5}"#, "whole number"),
+            (Counter, r#"{"increment": "1"}"#, "whole number"),
+            (
+                Counter,
+                r#"{"increment": 9223372036854775808}"#,
+                "whole number",
+            ),
+            (
+                Counter,
+                r#"{"decrement": -9223372036854775808}"#,
+                "out of range",
+            ),
+            (Counter, r#"{"reset": false}"#, "reset takes true"),
+            (Counter, r#"{"increment": 1, "decrement": 1}"#, "not both"),
+            (Counter, r#"{"add": ["a"]}"#, "no operation \"add\""),
+            (Set, r#"{"add": "a"}"#, "array of elements"),
+            (
+                Set,
+                r#"{"add": ["a"], "remove": ["b", "a"]}"#,
+                "both added and removed",
+            ),
+            (
+                Set,
+                r#"{"add": [{"a": 1, "b": 2}], "remove": [{"b": 2, "a": 1}]}"#,
+                "both added and removed",
+            ),
+            (Set, r#"{"increment": 1}"#, "no operation \"increment\""),
+            (Map, r#"{"put": ["a"]}"#, "object by field"),
+            (Map, r#"{"remove": "a"}"#, "object by field"),
+            (Map, r#"{"remove": [1]}"#, "field names"),
+            (Map, r#"{"increment": {"a": "1"}}"#, "whole number"),
+            (Map, r#"{"add": {"a": 1}}"#, "array of elements"),
+            (Map, r#"{"replace": {}}"#, "no operation \"replace\""),
+            (
+                Map,
+                r#"{"put": {"f": 1}, "increment": {"f": 1}}"#,
+                "one kind",
+            ),
+            (
+                Map,
+                r#"{"increment": {"f": 1}, "add": {"f": [1]}}"#,
+                "one kind",
+            ),
+            (
+                Map,
+                r#"{"add": {"f": [1]}, "remove": {"f": [1]}}"#,
+                "both added and removed",
+            ),
+            (Register, r#"{"increment": 1}"#, "no typed operations"),
+            (Document, r#"{"increment": 1}"#, "no typed operations"),
+        ];
+        for (data_type, ops, says) in table {
+            let refused = parse_ops(data_type, ops.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                refused.contains(says),
+                "{} {ops}: {refused}",
+                data_type.name()
+            );
+        }
+        let many = format!("{{\"add\": [{}0]}}", "0,".repeat(PARTS_MAX));
+        let refused = parse_ops(Set, many.as_bytes());
+        assert!(
+            matches!(refused, Err(Rejection::TooLarge(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn each_type_takes_its_own_actions() {
+        let json = |text: &'static str| Action::Put(Value::json(text));
+        let picture = Action::Put(Value {
+            media: Some("image/png".into()),
+            data: Bytes::from_static(b"\x89"),
+        });
+        let table = [
+            (json("1"), "Register"),
+            (picture, "Register"),
+            (json("{}"), "Register Document"),
+            (Action::Patch("{}".into()), "Document"),
+            (Action::Ops(r#"{"increment": 1}"#.into()), "Counter"),
+            (Action::Ops(r#"{"add": [1]}"#.into()), "Set"),
+            (Action::Ops(r#"{"add": {"f": [1]}}"#.into()), "Map"),
+            (Action::Delete, "Register Document Counter Set Map"),
+            (json("{"), ""),
+        ];
+        for (action, taken_by) in table {
+            for data_type in DataType::ALL {
+                let is_taken = taken_by.split(' ').any(|name| name == data_type.name());
+                let name = data_type.name();
+                assert_eq!(
+                    action.check(data_type).is_ok(),
+                    is_taken,
+                    "{action:?} on a {name}"
+                );
+            }
+        }
+    }
+}

@@ -132,8 +132,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn path(segments: &[&str]) -> Path {
+        let root = Path::root();
+        segments.iter().fold(root, |p, s| p.child(s.as_bytes()))
+    }
+
+    #[test]
+    fn a_path_names_those_above_it_from_the_root_down() {
+        assert!(Path::root().above().is_empty());
+        let expected = [path(&[]), path(&["a"]), path(&["a", "\0"])];
+        assert_eq!(path(&["a", "\0", "c"]).above(), expected);
+    }
+
+    #[test]
+    fn paths_are_shown_as_json_pointers() {
+        assert_eq!(Path::root().pointer(), "");
+        assert_eq!(path(&["a/b", "~", ""]).pointer(), "/a~1b/~0/");
+    }
+
+    #[test]
+    fn bytes_that_are_no_path_are_refused() {
+        let too_long = [vec![b'a'; PATH_BYTES_MAX - 1], vec![0, 1]].concat();
+        for bytes in [&b"a"[..], b"a\0", b"a\0\x02", b"\0\xff", &too_long] {
+            let bytes = Bytes::copy_from_slice(bytes);
+            assert_eq!(Path::from_encoded(bytes.clone()), None, "{bytes:?}");
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
         #[test]
         fn paths_come_back_and_sort_like_their_segments(

@@ -138,3 +138,66 @@ impl fmt::Display for VersionVector {
         f.write_str("}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vector(components: &[(u64, u64)]) -> VersionVector {
+        let named = components.iter().map(|&(r, seq)| (ReplicaId(r), seq));
+        named.collect()
+    }
+
+    #[test]
+    fn a_component_of_nothing_is_none() {
+        assert_eq!(vector(&[(1, 0)]), VersionVector::new());
+        assert_eq!(
+            vector(&[(2, 1), (1, 3), (2, 7), (2, 5)]),
+            vector(&[(1, 3), (2, 7)])
+        );
+        assert!(!VersionVector::new().covers(Dot::new(ReplicaId(1), 1)));
+    }
+
+    #[test]
+    fn counts_of_entries() {
+        let (mine, theirs) = (vector(&[(1, 5), (2, 2)]), vector(&[(1, 3), (3, 9)]));
+        assert_eq!((mine.total(), mine.len()), (7, 2));
+        assert_eq!((mine.ahead_of(&theirs), theirs.ahead_of(&mine)), (4, 9));
+        assert_eq!(
+            mine.to_string(),
+            "{0000000000000001: 5, 0000000000000002: 2}"
+        );
+    }
+
+    fn any_vector() -> impl Strategy<Value = VersionVector> {
+        prop::collection::vec((0..4_u64, 0..4_u64), 0..4).prop_map(|c| vector(&c))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+
+        /// Vectors are a lattice: merge is the least vector above two, meet the greatest below.
+        #[test]
+        fn vectors_are_partially_ordered(a in any_vector(), b in any_vector(), c in any_vector()) {
+            let merged = { let mut m = a.clone(); m.merge(&b); m };
+            let met = a.meet(&b);
+            prop_assert!(merged >= a && merged >= b && met <= a && met <= b);
+            if c >= a && c >= b {
+                prop_assert!(c >= merged);
+            }
+            if c <= a && c <= b {
+                prop_assert!(c <= met);
+            }
+            prop_assert_eq!(a.partial_cmp(&b), b.partial_cmp(&a).map(Ordering::reverse));
+            prop_assert_eq!(a == b, a.partial_cmp(&b) == Some(Ordering::Equal));
+            if a <= b && b <= c {
+                prop_assert!(a <= c);
+            }
+            for dot in (0..4).flat_map(|r| (1..4).map(move |seq| Dot::new(ReplicaId(r), seq))) {
+                prop_assert_eq!(merged.covers(dot), a.covers(dot) || b.covers(dot));
+                prop_assert_eq!(met.covers(dot), a.covers(dot) && b.covers(dot));
+            }
+        }
+    }
+}

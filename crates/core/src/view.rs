@@ -262,11 +262,19 @@ fn newest(slots: &[(Path, Slot)], value: Value) -> Sibling {
     }
 }
 
-/// Fields of which the policy keeps several versions.
+/// Fields of which the policy keeps several versions; what lies below something hidden is not listed.
 fn kept_fields(lens: &Lens<'_>, slots: &[(Path, Slot)]) -> Vec<Sibling> {
     let mut kept = Vec::new();
+    let mut closed: Option<&Path> = None;
     for (path, slot) in slots {
+        if closed.is_some_and(|above| path.as_bytes().starts_with(above.as_bytes())) {
+            continue;
+        }
         let choice = choose(lens, slot);
+        let is_open = choice.shown.iter().any(|v| v.content == Content::Object);
+        if lens.spec.data_type == DataType::Document && !is_open {
+            closed = Some(path);
+        }
         if choice.shown.len() > 1 {
             let path = match lens.spec.data_type {
                 DataType::Map => path.segments().first().map(|s| Path::root().child(s)),

@@ -193,6 +193,22 @@ fn what_is_no_object_is_refused() {
     assert_eq!(shown(&world, 0), None);
 }
 
+/// A client deletes an object that somebody else has changed since: the delete is there beside the change.
+#[test]
+fn a_delete_of_a_field_with_an_old_context_conflicts_with_what_it_had_not_seen() {
+    let mut world = world(Policy::LastWriterWins, 1);
+    write(&mut world, 0, put(&json!({"a": {"x": 1}}))).unwrap();
+    let seen = world.replicas[0].applied.clone();
+    write(&mut world, 0, patch(&json!({"a": {"y": 2}}))).unwrap();
+    world
+        .write(0, &[(key("k"), patch(&json!({"a": null})))], Some(seen))
+        .unwrap();
+    assert_eq!(shown(&world, 0), Some(json!({"a": {"y": 2}})));
+    assert_eq!(world.replicas[0].state.ledger.len(), 1);
+    world.spec.update_delete = UpdateDelete::DeleteWins;
+    assert_eq!(shown(&world, 0), Some(json!({})));
+}
+
 /// Two regions patch different fields of one document at once: both patches are there, and nobody conflicts.
 #[test]
 fn different_fields_changed_on_both_sides_both_survive() {

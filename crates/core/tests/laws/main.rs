@@ -18,5 +18,6 @@ mod document;
 mod ledger;
 mod loss;
 mod policies;
+mod preconditions;
 mod resurrection;
 mod set;

@@ -3,7 +3,7 @@
 
 use atoll_core::collection::Regions;
 use atoll_core::slot::{ConflictMark, Version};
-use atoll_core::view::{Answer, Lens, answer, fingerprint, siblings};
+use atoll_core::view::{Answer, Lens, answer, choose, fingerprint, siblings};
 use atoll_core::{
     CollectionSpec, Content, DataType, Dot, Path, Policy, ReplicaId, Slot, Timestamp, UpdateDelete,
     Value,
@@ -39,6 +39,37 @@ fn a_change_of_policy_changes_views_only(history: &History) -> TestCaseResult {
         prop_assert_eq!(fingerprint(&slots), tag);
     }
     Ok(())
+}
+
+/// What is listed as a sibling lies in an object that is shown: never below a delete or a value alone.
+///
+/// Caught: listing every field that has several versions.
+fn siblings_lie_in_what_is_shown(history: &History) -> TestCaseResult {
+    let world = World::settled(history);
+    for key in ["k", "k2"].map(key) {
+        let slots = world.replicas[0].slots(&world.spec.name, &key);
+        for spec in all_specs(world.spec.data_type) {
+            let lens = Lens {
+                spec: &spec,
+                ..world.lens()
+            };
+            for field in siblings(&lens, &slots).into_iter().filter_map(|s| s.field) {
+                let shows_object = |(path, slot): &&(Path, Slot)| {
+                    let above = format!("{}/", path.pointer());
+                    let objects = choose(&lens, slot).shown.into_iter();
+                    !field.starts_with(&above)
+                        || objects.map(|v| &v.content).any(|c| *c == Content::Object)
+                };
+                prop_assert!(slots.iter().all(|slot| shows_object(&slot)), "{field}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn siblings_of_fields_lie_in_objects_that_are_shown() {
+    law::holds(DataType::Document, None, siblings_lie_in_what_is_shown);
 }
 
 #[test]
