@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, watch};
 
 use atoll_client::link::{self, LinkStream};
 use atoll_replication::backoff::Backoff;
-use atoll_replication::frame::Decoder;
 use atoll_replication::delivery::LinkId;
+use atoll_replication::frame::Decoder;
 use atoll_replication::message::Downstream;
 
 use super::overview::{LinkBoard, Phase};
@@ -26,9 +26,17 @@ static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
 /// What a link's connection tells the inbound task. `slot` is the link's place in the configuration.
 pub(crate) enum Event {
     /// Connected: greet through `upstream`.
-    Opened { slot: usize, link: LinkId, upstream: mpsc::Sender<Bytes> },
+    Opened {
+        slot: usize,
+        link: LinkId,
+        upstream: mpsc::Sender<Bytes>,
+    },
     /// The source said something.
-    Said { slot: usize, link: LinkId, message: Box<Downstream> },
+    Said {
+        slot: usize,
+        link: LinkId,
+        message: Box<Downstream>,
+    },
     /// Disconnected.
     Closed { slot: usize, link: LinkId },
 }
@@ -81,9 +89,20 @@ async fn read(
     wanted: &mut watch::Receiver<bool>,
     backoff: &mut Backoff,
 ) -> Option<String> {
-    let LinkStream { upstream, mut downstream } = stream;
+    let LinkStream {
+        upstream,
+        mut downstream,
+    } = stream;
     let mut decoder = Decoder::<Downstream>::new();
-    if events.send(Event::Opened { slot, link, upstream }).await.is_err() {
+    if events
+        .send(Event::Opened {
+            slot,
+            link,
+            upstream,
+        })
+        .await
+        .is_err()
+    {
         return None;
     }
     loop {
@@ -95,14 +114,27 @@ async fn read(
             Ok(Some(Ok(bytes))) => decoder.push(&bytes),
             Ok(Some(Err(error))) => return Some(error.to_string()),
             Ok(None) => return Some("the source ended the stream".into()),
-            Err(_) => return Some(format!("the source was silent for {} s", SILENCE_MAX.as_secs())),
+            Err(_) => {
+                return Some(format!(
+                    "the source was silent for {} s",
+                    SILENCE_MAX.as_secs()
+                ));
+            }
         }
         loop {
             match decoder.next() {
                 Ok(Some(message)) => {
                     backoff.succeeded();
                     let message = Box::new(message);
-                    if events.send(Event::Said { slot, link, message }).await.is_err() {
+                    if events
+                        .send(Event::Said {
+                            slot,
+                            link,
+                            message,
+                        })
+                        .await
+                        .is_err()
+                    {
                         return None;
                     }
                 }

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 
+use atoll_core::collection::Regions;
 use atoll_core::{ReplicaId, Timestamp, VersionVector, wire};
 use atoll_replication::clock::PeerClock;
-use atoll_replication::frame::Encoder;
 use atoll_replication::delivery::{InboxLimits, LinkId, Ready};
+use atoll_replication::frame::Encoder;
 use atoll_replication::inbox::Inbox;
 use atoll_replication::lag::LagMeter;
 use atoll_replication::message::{Ack, Carries, Downstream, Hello, LINK_VERSION, Upstream};
@@ -44,11 +45,18 @@ struct Open {
     link: LinkId,
     upstream: mpsc::Sender<Bytes>,
     source: Option<ReplicaId>,
-    opened_at: Duration,
     clock: PeerClock,
-    meter: Option<LagMeter>,
     consumed: u64,
     revision: u64,
+}
+
+/// What is measured of a link, also while it is down.
+#[derive(Default)]
+struct Meter {
+    lag: Option<LagMeter>,
+    source: Option<ReplicaId>,
+    offset_ms: i64,
+    rtt: Option<Duration>,
 }
 
 pub(crate) struct Inbound {
@@ -56,6 +64,7 @@ pub(crate) struct Inbound {
     inbox: Inbox,
     encoder: Encoder,
     links: Vec<Option<Open>>,
+    meters: Vec<Meter>,
     under_way: Option<UnderWay>,
     retry_at: Option<Duration>,
     ticked_at: Duration,
@@ -70,13 +79,21 @@ impl Inbound {
             AskAfter::Some(after) => Some(after),
             AskAfter::Never => None,
         };
-        let limits = InboxLimits { ask_after, ..InboxLimits::default() };
+        let limits = InboxLimits {
+            ask_after,
+            ..InboxLimits::default()
+        };
         let vector = node.published.vector();
-        node.peers.learn(|knowledge| knowledge.learn(node.identity.replica, &vector));
+        let me = (node.identity.replica, node.identity.region.clone());
+        node.peers.learn(|knowledge| {
+            knowledge.learn(me.0, &vector);
+            knowledge.learn_regions([&me]);
+        });
         Inbound {
             inbox: Inbox::new((*vector).clone(), limits),
             encoder: Encoder::new(),
             links: node.config.links.iter().map(|_| None).collect(),
+            meters: node.config.links.iter().map(|_| Meter::default()).collect(),
             under_way: None,
             retry_at: None,
             ticked_at: Duration::ZERO,
@@ -131,18 +148,33 @@ impl Inbound {
 
     fn until_next(&self) -> Duration {
         let now = self.now();
-        let wakes = [Some(self.ticked_at + TICK), self.retry_at, self.inbox.wakeup(now)];
+        let wakes = [
+            Some(self.ticked_at + TICK),
+            self.retry_at,
+            self.inbox.wakeup(now),
+        ];
         let next = wakes.into_iter().flatten().min().unwrap_or(now + TICK);
         next.saturating_sub(now)
     }
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Opened { slot, link, upstream } => self.greet(slot, link, upstream),
-            Event::Said { slot, link, message } => self.hear(slot, link, *message),
+            Event::Opened {
+                slot,
+                link,
+                upstream,
+            } => self.greet(slot, link, upstream),
+            Event::Said {
+                slot,
+                link,
+                message,
+            } => self.hear(slot, link, *message),
             Event::Closed { slot, link } => {
                 self.inbox.close(link);
-                if self.links[slot].as_ref().is_some_and(|open| open.link == link) {
+                if self.links[slot]
+                    .as_ref()
+                    .is_some_and(|open| open.link == link)
+                {
                     self.links[slot] = None;
                 }
             }
@@ -164,9 +196,7 @@ impl Inbound {
             link,
             upstream,
             source: None,
-            opened_at: self.now(),
             clock: PeerClock::new(),
-            meter: None,
             consumed: 0,
             revision: 0,
         };
@@ -177,7 +207,9 @@ impl Inbound {
     /// Queues a frame; a connection that takes none is about to end, and its next Hello says it all again.
     fn say(&mut self, slot: usize, message: &Upstream) -> bool {
         let frame = self.encoder.encode(message);
-        self.links[slot].as_ref().is_some_and(|open| open.upstream.try_send(frame).is_ok())
+        self.links[slot]
+            .as_ref()
+            .is_some_and(|open| open.upstream.try_send(frame).is_ok())
     }
 
     fn hear(&mut self, slot: usize, link: LinkId, message: Downstream) {
@@ -192,7 +224,10 @@ impl Inbound {
         match message {
             Downstream::Welcome(welcome) => {
                 if welcome.store != self.node.identity.store {
-                    let why = format!("the source belongs to store {}; check the endpoint", welcome.store);
+                    let why = format!(
+                        "the source belongs to store {}; check the endpoint",
+                        welcome.store
+                    );
                     return self.stop(slot, why);
                 }
                 if welcome.region.as_str() != self.node.config.links[slot].from {
@@ -200,7 +235,14 @@ impl Inbound {
                     return self.stop(slot, why);
                 }
                 open.source = Some(welcome.replica);
-                open.meter = Some(LagMeter::new(welcome.replica, carries, SILENT_AFTER));
+                let meter = &mut self.meters[slot];
+                if meter.source.replace(welcome.replica) != Some(welcome.replica) {
+                    meter.lag = Some(LagMeter::new(welcome.replica, carries, SILENT_AFTER));
+                }
+                let named = (welcome.replica, welcome.region.clone());
+                self.node
+                    .peers
+                    .learn(|knowledge| knowledge.learn_regions([&named]));
                 self.inbox.open(link, welcome.replica, carries);
                 self.node.board.phase(slot, Phase::CatchingUp, None);
                 let ping = open.clock.ping(now);
@@ -213,15 +255,22 @@ impl Inbound {
                     metrics.entries(&name, EntryResult::Duplicate, received.duplicates as u64);
                 }
                 Err(poison) => {
-                    self.node.metrics.entries(&self.node.board.name(slot), EntryResult::Quarantined, 1);
-                    self.stop(slot, format!("{poison}; upgrade this region or repair the source, then resume"));
+                    self.node.metrics.entries(
+                        &self.node.board.name(slot),
+                        EntryResult::Quarantined,
+                        1,
+                    );
+                    self.stop(
+                        slot,
+                        format!("{poison}; upgrade this region or repair the source, then resume"),
+                    );
                 }
             },
             Downstream::Heartbeat(heartbeat) => {
                 self.inbox.on_heartbeat(link, &heartbeat);
-                if let Some(meter) = &mut open.meter {
-                    meter.on_heartbeat(&heartbeat, now);
-                    meter.on_applied(&self.node.published.vector());
+                if let Some(lag) = &mut self.meters[slot].lag {
+                    lag.on_heartbeat(&heartbeat, now);
+                    lag.on_applied(&self.node.published.vector());
                 }
                 if let Some(source) = open.source {
                     self.node.peers.learn(|knowledge| {
@@ -235,7 +284,11 @@ impl Inbound {
                 if open.clock.on_pong(&pong, now)
                     && let (Some(source), Some(offset)) = (open.source, open.clock.offset_ms())
                 {
-                    self.node.peers.read_clock(source, offset, true, now.elapsed);
+                    self.node
+                        .peers
+                        .read_clock(source, offset, true, now.elapsed);
+                    self.meters[slot].offset_ms = offset;
+                    self.meters[slot].rtt = open.clock.rtt();
                     if let Some(rtt) = open.clock.rtt_last() {
                         self.node.metrics.rtt(&self.node.board.name(slot), rtt);
                     }
@@ -257,11 +310,15 @@ impl Inbound {
         let now = self.now();
         self.inbox.applied(vector, now);
         let me = self.node.identity.replica;
-        self.node.peers.learn(|knowledge| knowledge.learn(me, vector));
-        for open in self.links.iter_mut().flatten() {
-            if let Some(meter) = &mut open.meter {
-                meter.on_applied(vector);
-            }
+        self.node
+            .peers
+            .learn(|knowledge| knowledge.learn(me, vector));
+        for lag in self
+            .meters
+            .iter_mut()
+            .filter_map(|meter| meter.lag.as_mut())
+        {
+            lag.on_applied(vector);
         }
     }
 
@@ -279,14 +336,20 @@ impl Inbound {
         let proposals = by_sender(ready, self.node.clock.timestamp());
         let raft = self.node.raft.clone();
         self.under_way = Some(Box::pin(async move {
-            let answers = raft.client_write_many(proposals).await.map_err(|e| e.to_string())?;
+            let answers = raft
+                .client_write_many(proposals)
+                .await
+                .map_err(|e| e.to_string())?;
             let answers: Vec<_> = answers.try_collect().await.map_err(|e| e.to_string())?;
             for answer in answers {
                 match answer.map_err(|e| e.to_string())?.response {
                     Outcome::Merged(merged) if merged.early > 0 => {
                         return Err(format!("{} entries came too early", merged.early));
                     }
-                    Outcome::Merged(_) | Outcome::Done | Outcome::Written(_) | Outcome::Configured(_) => {}
+                    Outcome::Merged(_)
+                    | Outcome::Done
+                    | Outcome::Written(_)
+                    | Outcome::Configured(_) => {}
                 }
             }
             Ok(())
@@ -297,18 +360,32 @@ impl Inbound {
         let now_ms = self.node.clock.wall_ms();
         let catalog = self.node.published.catalog();
         for entry in ready {
-            let origin = catalog.regions.shown(entry.dot.replica);
+            let origin = self.shown(&catalog.regions, entry.dot.replica);
             let metrics = &self.node.metrics;
             metrics.causal_wait(&origin, entry.waited);
             if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
                 let age_ms = now_ms.saturating_sub(time.millis());
                 metrics.visibility(&origin, Duration::from_millis(age_ms));
             }
-            let slot = self.links.iter().position(|open| {
-                open.as_ref().is_some_and(|open| open.link == entry.link)
-            });
+            let slot = self
+                .links
+                .iter()
+                .position(|open| open.as_ref().is_some_and(|open| open.link == entry.link));
             if let Some(slot) = slot {
                 metrics.entries(&self.node.board.name(slot), EntryResult::Applied, 1);
+            }
+        }
+    }
+
+    /// How people see a replica id, also before its announcement is applied here.
+    fn shown(&self, regions: &Regions, replica: ReplicaId) -> String {
+        match regions.name(replica) {
+            Some(_) => regions.shown(replica),
+            None => {
+                let knowledge = self.node.peers.knowledge();
+                knowledge
+                    .region(replica)
+                    .map_or_else(|| replica.to_string(), ToString::to_string)
             }
         }
     }
@@ -317,9 +394,10 @@ impl Inbound {
     fn speak(&mut self) {
         let now = self.now();
         for (link, message) in self.inbox.say(now) {
-            let slot = self.links.iter().position(|open| {
-                open.as_ref().is_some_and(|open| open.link == link)
-            });
+            let slot = self
+                .links
+                .iter()
+                .position(|open| open.as_ref().is_some_and(|open| open.link == link));
             if let Some(slot) = slot {
                 self.say(slot, &message);
             }
@@ -331,7 +409,9 @@ impl Inbound {
     /// other regions.
     fn acknowledge(&mut self, gossip: bool) {
         for slot in 0..self.links.len() {
-            let Some(open) = &self.links[slot] else { continue };
+            let Some(open) = &self.links[slot] else {
+                continue;
+            };
             if open.source.is_none() {
                 continue;
             }
@@ -341,9 +421,17 @@ impl Inbound {
             if consumed == open.consumed && !news {
                 continue;
             }
-            let known = if news { self.node.peers.knowledge().matrix() } else { Vec::new() };
+            let known = if news {
+                self.node.peers.knowledge().matrix()
+            } else {
+                Vec::new()
+            };
             let vector = (*self.node.published.vector()).clone();
-            let ack = Upstream::Ack(Ack { vector, consumed_bytes: consumed, known });
+            let ack = Upstream::Ack(Ack {
+                vector,
+                consumed_bytes: consumed,
+                known,
+            });
             if self.say(slot, &ack)
                 && let Some(open) = &mut self.links[slot]
             {
@@ -363,12 +451,14 @@ impl Inbound {
         self.ticked_at = now.elapsed;
         self.acknowledge(true);
         for slot in 0..self.links.len() {
-            let Some(open) = &mut self.links[slot] else { continue };
-            if open.source.is_some() {
+            self.measure(slot);
+            let greeted = self.links[slot]
+                .as_mut()
+                .filter(|open| open.source.is_some());
+            if let Some(open) = greeted {
                 let ping = open.clock.ping(now);
                 self.say(slot, &Upstream::Ping(ping));
             }
-            self.measure(slot);
         }
         self.housekeep(now.elapsed);
     }
@@ -376,23 +466,31 @@ impl Inbound {
     fn measure(&mut self, slot: usize) {
         let now = self.node.clock.now();
         let applied = self.node.published.vector();
-        let Some(open) = &self.links[slot] else { return };
-        let Some(meter) = &open.meter else { return };
-        let rtt = open.clock.rtt();
-        let lag = meter.read(&applied, open.clock.offset_ms().unwrap_or(0), rtt, now);
+        let Meter {
+            lag,
+            offset_ms,
+            rtt,
+            ..
+        } = &self.meters[slot];
+        let Some(meter) = lag else { return };
+        let lag = meter.read(&applied, *offset_ms, *rtt, now);
+        let rtt = *rtt;
         let (waiting, waiting_bytes) = self.inbox.waiting();
         let (ready, ready_bytes) = self.inbox.ready();
         let catalog = self.node.published.catalog();
-        let origins = lag.by_origin.iter().map(|(r, entries)| (catalog.regions.shown(*r), *entries));
+        let origins = lag
+            .by_origin
+            .iter()
+            .map(|(r, entries)| (catalog.regions.shown(*r), *entries));
         let gauge = Gauge {
-            lag_seconds: lag.time.unwrap_or(now.elapsed.saturating_sub(open.opened_at)).as_secs_f64(),
+            lag_seconds: lag.time.unwrap_or_default().as_secs_f64(),
             lag_entries: lag.entries,
             origins: origins.collect(),
             queue_entries: (waiting + ready) as u64,
             queue_bytes: (waiting_bytes + ready_bytes) as u64,
             rtt_seconds: rtt.map(|rtt| rtt.as_secs_f64()),
         };
-        if lag.entries == 0 && lag.time.is_some() {
+        if self.links[slot].is_some() && lag.entries == 0 && lag.time.is_some() {
             self.node.board.phase(slot, Phase::Streaming, None);
         }
         self.node.board.measure(slot, gauge);
@@ -411,9 +509,13 @@ impl Inbound {
         if now >= self.trimmed_at + TRIM_EVERY {
             self.trimmed_at = now;
             let retention = &self.node.config.conflict_retention;
-            let kept_ms = u64::try_from(retention.max_age.as_duration().as_millis()).unwrap_or(u64::MAX);
+            let kept_ms =
+                u64::try_from(retention.max_age.as_duration().as_millis()).unwrap_or(u64::MAX);
             let before = Timestamp::from_millis(self.node.clock.wall_ms().saturating_sub(kept_ms));
-            self.node.propose_quietly(Command::Trim { before, rows_max: retention.max_rows });
+            self.node.propose_quietly(Command::Trim {
+                before,
+                rows_max: retention.max_rows,
+            });
         }
     }
 }
@@ -442,6 +544,12 @@ fn by_sender(ready: Vec<Ready>, now: Timestamp) -> Vec<Proposal> {
             _ => runs.push((entry.sender, vec![entry.frame])),
         }
     }
-    let command = |(sender, frames)| Proposal::new(Command::Remote { now, sender, frames });
+    let command = |(sender, frames)| {
+        Proposal::new(Command::Remote {
+            now,
+            sender,
+            frames,
+        })
+    };
     runs.into_iter().map(command).collect()
 }

@@ -53,7 +53,9 @@ impl Peers {
     }
 
     pub(crate) fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
-        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
+        self.knowledge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in news; those who wait for confirmations look again.
@@ -62,7 +64,8 @@ impl Peers {
         learn(&mut knowledge);
         let revision = knowledge.revision();
         drop(knowledge);
-        self.revision.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        self.revision
+            .send_if_modified(|known| std::mem::replace(known, revision) != revision);
     }
 
     pub(crate) fn revision(&self) -> watch::Receiver<u64> {
@@ -79,32 +82,60 @@ impl Peers {
 
     /// A peer was heard of.
     pub(crate) fn heard(&self, replica: ReplicaId, now: Duration) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(replica, now);
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(replica, now);
     }
 
     pub(crate) fn heard_at(&self, replica: ReplicaId) -> Option<Duration> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(&replica).copied()
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&replica)
+            .copied()
     }
 
     /// A peer's clock was read: `offset_ms` is the peer's minus this one's.
-    pub(crate) fn read_clock(&self, replica: ReplicaId, offset_ms: i64, precise: bool, at: Duration) {
+    pub(crate) fn read_clock(
+        &self,
+        replica: ReplicaId,
+        offset_ms: i64,
+        precise: bool,
+        at: Duration,
+    ) {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         let keeps = |r: &Reading| r.precise && !precise && at.saturating_sub(r.at) < CLOCK_FRESH;
         if !clocks.get(&replica).is_some_and(keeps) {
-            clocks.insert(replica, Reading { offset_ms, at, precise });
+            clocks.insert(
+                replica,
+                Reading {
+                    offset_ms,
+                    at,
+                    precise,
+                },
+            );
         }
     }
 
     /// The offsets of peers heard of lately, each the peer's clock minus this one's, in milliseconds.
     pub(crate) fn offsets(&self, now: Duration) -> Vec<(ReplicaId, i64)> {
         let clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = clocks.iter().filter(|(_, r)| now.saturating_sub(r.at) < CLOCK_FRESH);
-        fresh.map(|(replica, reading)| (*replica, reading.offset_ms)).collect()
+        let fresh = clocks
+            .iter()
+            .filter(|(_, r)| now.saturating_sub(r.at) < CLOCK_FRESH);
+        fresh
+            .map(|(replica, reading)| (*replica, reading.offset_ms))
+            .collect()
     }
 
     /// By how many milliseconds this region's clock is off, when it is further off than `max`.
     pub(crate) fn clock_off_by(&self, max: Duration, now: Duration) -> Option<i64> {
-        let offsets: Vec<i64> = self.offsets(now).into_iter().map(|(_, offset)| offset).collect();
+        let offsets: Vec<i64> = self
+            .offsets(now)
+            .into_iter()
+            .map(|(_, offset)| offset)
+            .collect();
         match skew(&offsets, max) {
             ClockState::Ok => None,
             ClockState::Off { by_ms } => Some(by_ms),

@@ -56,7 +56,10 @@ impl LinkBoard {
             gauge: Gauge::default(),
             wanted: watch::channel(true).0,
         };
-        LinkBoard { to: to.to_owned(), cards: Mutex::new(links.iter().map(card).collect()) }
+        LinkBoard {
+            to: to.to_owned(),
+            cards: Mutex::new(links.iter().map(card).collect()),
+        }
     }
 
     fn cards(&self) -> MutexGuard<'_, Vec<Card>> {
@@ -97,13 +100,18 @@ impl LinkBoard {
     }
 
     pub(crate) fn gauges(&self) -> Vec<(String, Gauge)> {
-        self.cards().iter().map(|card| (card.from.clone(), card.gauge.clone())).collect()
+        self.cards()
+            .iter()
+            .map(|card| (card.from.clone(), card.gauge.clone()))
+            .collect()
     }
 
     /// Pauses or resumes the link named `from:to`; `None` when there is none.
     pub(crate) fn set_paused(&self, name: &str, paused: bool) -> Option<LinkStatus> {
         let mut cards = self.cards();
-        let card = cards.iter_mut().find(|card| format!("{}:{}", card.from, self.to) == name)?;
+        let card = cards
+            .iter_mut()
+            .find(|card| format!("{}:{}", card.from, self.to) == name)?;
         card.paused = paused;
         if !paused && card.phase == Phase::Stopped {
             card.phase = Phase::Connecting;

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use atoll_core::{Dot, VersionVector};
 use atoll_replication::frame::{Decoder, Encoder};
-use atoll_replication::message::{Upstream, Welcome};
 use atoll_replication::log::{Arrived, Log};
+use atoll_replication::message::{Upstream, Welcome};
 use atoll_replication::source::{Source, SourceLimits};
 use atoll_store::{Arrival, StoreError};
 
@@ -68,7 +68,9 @@ async fn converse(
         loop {
             let now = node.clock.now();
             let next = source.next(&log, &node.peers.knowledge(), now);
-            let Some(message) = next.map_err(|e| e.to_string())? else { break };
+            let Some(message) = next.map_err(|e| e.to_string())? else {
+                break;
+            };
             if frames.send(encoder.encode(&message)).await.is_err() {
                 return Ok(());
             }
@@ -146,9 +148,19 @@ impl Log for RegionLog<'_> {
             if arrival.index >= end || bytes > max_bytes {
                 return false;
             }
-            let Arrival { index, dot, sender, frame } = arrival;
+            let Arrival {
+                index,
+                dot,
+                sender,
+                frame,
+            } = arrival;
             bytes += frame.len();
-            let goes_on = visit(Arrived { arrival: index, dot, sender, frame });
+            let goes_on = visit(Arrived {
+                arrival: index,
+                dot,
+                sender,
+                frame,
+            });
             if goes_on {
                 next = index + 1;
             }
