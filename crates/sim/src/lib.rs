@@ -1,1 +1,119 @@
 //! Torments: seeded schedules of faults against the real core, replication and store.
+//!
+//! A seed stands for a schedule: two to seven regions in some topology, clients with sessions, and faults
+//! (drop, duplicate, reorder, delay, partition, pause, crash with a torn tail, clock jump, policy change).
+//! Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
+//! When a schedule is over, everything heals, and the [`invariants`] are checked.
+//!
+//! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played
+//! - [`node`]: one region; [`commits`], [`links`], [`clients`], [`faults`]: what happens to it
+//! - [`book`]: what was seen, which the invariants ask
+//! - [`campaign`]: many seeds on all cores
+
+mod book;
+pub mod campaign;
+mod checks;
+mod clients;
+mod clock;
+mod commits;
+mod dice;
+mod events;
+mod faults;
+mod intents;
+mod invariants;
+mod links;
+mod mischief;
+#[cfg(test)]
+mod mischief_tests;
+mod node;
+mod reach;
+mod schedule;
+mod snapshot;
+mod topology;
+mod world;
+
+pub use invariants::Violation;
+
+use world::World;
+
+/// What is called with every line of a trace.
+pub type Trace = dyn FnMut(&str);
+
+/// What happened in one schedule, or in many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Things that happened in virtual time.
+    pub events: u64,
+    /// Operations of clients.
+    pub operations: u64,
+    /// Writes that were acknowledged.
+    pub acknowledged: u64,
+    /// Writes that were refused.
+    pub refused: u64,
+    /// Operations that waited in vain.
+    pub given_up: u64,
+    /// Entries written.
+    pub entries: u64,
+    /// Copies of entries sent.
+    pub copies: u64,
+    /// Entries that a region's log brought a second time.
+    pub duplicates: u64,
+    /// Conflicts in the ledger in the end.
+    pub conflicts: u64,
+    /// Things that went wrong.
+    pub faults: u64,
+    /// Crashes among them.
+    pub crashes: u64,
+    /// Connections made.
+    pub connections: u64,
+    /// Links that another one stood in for.
+    pub stand_ins: u64,
+    /// `Stable` commands.
+    pub stable: u64,
+}
+
+impl Report {
+    /// Adds what happened elsewhere.
+    pub fn add(&mut self, other: &Report) {
+        let Report {
+            events,
+            operations,
+            acknowledged,
+            refused,
+            given_up,
+            entries,
+            copies,
+            duplicates,
+            conflicts,
+            faults,
+            crashes,
+            connections,
+            stand_ins,
+            stable,
+        } = other;
+        self.events += events;
+        self.operations += operations;
+        self.acknowledged += acknowledged;
+        self.refused += refused;
+        self.given_up += given_up;
+        self.entries += entries;
+        self.copies += copies;
+        self.duplicates += duplicates;
+        self.conflicts += conflicts;
+        self.faults += faults;
+        self.crashes += crashes;
+        self.connections += connections;
+        self.stand_ins += stand_ins;
+        self.stable += stable;
+    }
+}
+
+/// Plays the schedule of a seed to its end.
+///
+/// # Errors
+/// The first [`Violation`] of an invariant.
+pub fn simulate(seed: u64, trace: Option<Box<Trace>>) -> Result<Report, Violation> {
+    let mut world = World::new(seed, trace)?;
+    world.play()?;
+    Ok(world.report)
+}

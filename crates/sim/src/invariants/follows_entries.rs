@@ -1,0 +1,184 @@
+//! The state is what the entries say, by rules written after SEMANTICS and not after the code: brute force,
+//! with no history, no early stop and no order of arrival.
+//!
+//! - A version stands unless some write to its slot, or one that clears it from above, had seen it.
+//! - An element is in a set when an add of it stands. A counter is the sum of the additions that no reset
+//!   had seen.
+//! - The ledger has a row for each version that a concurrent one disagrees with; it names the smallest such.
+//!
+//! Seen to fail: `Mischief::LoseSibling`, `Mischief::LoseRow`; and, by hand, a ledger in core that names the
+//! largest partner instead of the smallest.
+
+use std::collections::BTreeMap;
+
+use atoll_core::conflict::conflict_id;
+use atoll_core::slot::Partner;
+use atoll_core::state::{ConflictId, LedgerRow, SlotName};
+use atoll_core::{Dot, Path, ReplicaId, Slot, Timestamp};
+
+use super::Violation;
+use crate::book::{Book, KeyBook, KeyName, SlotBook, Written};
+use crate::snapshot::Snapshot;
+
+const NAME: &str = "follows-entries";
+
+/// Compares a region, which holds all entries, with what they say. Rows detected before `trimmed` may be gone.
+pub(crate) fn check(region: &Snapshot, book: &Book, trimmed: Timestamp) -> Result<(), Violation> {
+    let mut rows = BTreeMap::new();
+    for (name, key) in book.keys() {
+        let slots = region.slots.get(name).map_or(&[][..], Vec::as_slice);
+        check_key(name, key, slots).map_err(|what| {
+            let what = format!("r{}: {}/{}{what}", region.region, name.0, name.1);
+            Violation::new(NAME, what)
+        })?;
+        for (path, slot) in &key.slots {
+            add_rows(name, key, path, slot, &mut rows);
+        }
+    }
+    rows.retain(|_, row| row.first.time.max(row.second.time) >= trimmed);
+    check_ledger(region, &rows).map_err(|what| {
+        let what = format!("r{}: {what}", region.region);
+        Violation::new(NAME, what)
+    })?;
+    if region.rows != region.rows_counted {
+        let what = format!(
+            "r{} counts {} ledger rows and has {}",
+            region.region, region.rows_counted, region.rows
+        );
+        return Err(Violation::new(NAME, what));
+    }
+    Ok(())
+}
+
+fn check_key(_: &KeyName, key: &KeyBook, slots: &[(Path, Slot)]) -> Result<(), String> {
+    let nothing = Slot::default();
+    for (path, written) in &key.slots {
+        let found = slots.iter().find(|(p, _)| p == path);
+        let slot = found.map_or(&nothing, |(_, slot)| slot);
+        let stored: Vec<Dot> = slot.siblings.iter().map(|v| v.dot).collect();
+        let expected = standing(key, path, written);
+        if stored != expected {
+            return Err(format!("{} holds {stored:?}, not {expected:?}", path.pointer()));
+        }
+        for version in &slot.siblings {
+            let said = key.version(path, version.dot);
+            if said.is_none_or(|w| w.content != version.content || w.time != version.time) {
+                return Err(format!("{} holds {version:?}, not {said:?}", path.pointer()));
+            }
+        }
+        let (sum, expected) = (slot.counter.value(), sum(written));
+        if sum != expected {
+            return Err(format!("{} counts {sum}, not {expected}", path.pointer()));
+        }
+    }
+    match slots.iter().find(|(path, _)| !key.slots.contains_key(path)) {
+        Some((path, _)) => Err(format!("{} was never written", path.pointer())),
+        None => Ok(()),
+    }
+}
+
+fn standing(key: &KeyBook, path: &Path, slot: &SlotBook) -> Vec<Dot> {
+    let stands = |version: &&Written| !key.takings(path).any(|taking| taking.takes(version));
+    let mut dots: Vec<Dot> = slot.versions.iter().filter(stands).map(|v| v.dot).collect();
+    dots.sort_unstable();
+    dots.dedup();
+    dots
+}
+
+fn sum(slot: &SlotBook) -> i128 {
+    let counts = |a: &&crate::book::Addition| !slot.resets.iter().any(|reset| reset.forgets(a));
+    let counted = slot.additions.iter().filter(counts);
+    counted.map(|addition| i128::from(addition.delta)).sum()
+}
+
+/// The rows of one slot: every version against every other.
+fn add_rows(
+    name: &KeyName,
+    key: &KeyBook,
+    path: &Path,
+    slot: &SlotBook,
+    rows: &mut BTreeMap<ConflictId, LedgerRow>,
+) {
+    let at = || SlotName {
+        collection: name.0.clone(),
+        key: name.1.clone(),
+        path: path.clone(),
+    };
+    for version in &slot.versions {
+        let others = slot.versions.iter().filter(|w| w.dot != version.dot);
+        let partners = others.filter(|other| conflict(key, path, version, other));
+        let Some(partner) = partners.min_by_key(|other| rank(other)) else {
+            continue;
+        };
+        let is_first = rank(version) < rank(partner);
+        let (first, second) = if is_first {
+            (version, partner)
+        } else {
+            (partner, version)
+        };
+        let id = conflict_id(&at(), version.dot, partner.dot);
+        let row = rows.entry(id).or_insert_with(|| LedgerRow {
+            at: at(),
+            first: as_partner(first),
+            second: as_partner(second),
+            classes: (first.content.class(), second.content.class()),
+            creates: first.creates && second.creates,
+            named_by_first: false,
+            named_by_second: false,
+        });
+        row.named_by_first |= is_first;
+        row.named_by_second |= !is_first;
+    }
+}
+
+/// Whether two versions of one slot are in conflict.
+fn conflict(key: &KeyBook, path: &Path, one: &Written, other: &Written) -> bool {
+    if one.is_mark || !one.content.class().disagrees_with(other.content.class()) {
+        return false;
+    }
+    if one.source.dependencies().covers(other.dot) {
+        stood_unseen(key, path, other, one)
+    } else if other.source.dependencies().covers(one.dot) {
+        stood_unseen(key, path, one, other)
+    } else {
+        true
+    }
+}
+
+/// Whether `earlier` stood in the state that the writer of `later` met, and was not in its context.
+fn stood_unseen(key: &KeyBook, path: &Path, earlier: &Written, later: &Written) -> bool {
+    let (context, dependencies) = (later.source.context(), later.source.dependencies());
+    let mut takings = key.takings(path);
+    !context.covers(earlier.dot)
+        && !takings.any(|taking| dependencies.covers(taking.by) && taking.takes(earlier))
+}
+
+fn rank(version: &Written) -> (Timestamp, ReplicaId, u64) {
+    (version.time, version.dot.replica, version.dot.seq)
+}
+
+fn as_partner(version: &Written) -> Partner {
+    Partner {
+        time: version.time,
+        dot: version.dot,
+    }
+}
+
+fn check_ledger(
+    region: &Snapshot,
+    rows: &BTreeMap<ConflictId, LedgerRow>,
+) -> Result<(), String> {
+    for (id, row) in rows {
+        match region.conflicts.get(id) {
+            Some(found) if found.row == *row => {}
+            found => {
+                let found = found.map(|conflict| &conflict.row);
+                return Err(format!("ledger row {id} is {found:#?}, not {row:#?}"));
+            }
+        }
+    }
+    match region.conflicts.iter().find(|(id, _)| !rows.contains_key(id)) {
+        Some((_, conflict)) => Err(format!("there is no conflict {:#?}", conflict.row)),
+        None => Ok(()),
+    }
+}

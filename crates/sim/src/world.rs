@@ -1,0 +1,418 @@
+//! A schedule being played: regions, links and clients in virtual time.
+//!
+//! ```text
+//!  clients ──ask──▶ place ──append, sync, apply──▶ disk        commits.rs, node.rs
+//!     ▲               │ ▲
+//!   answers     links │ │ batches, heartbeats                  links.rs
+//!                     ▼ │
+//!                   places        faults break all of it       faults.rs
+//! ```
+//!
+//! One thread, one queue of events, one pair of dice: a seed gives the same schedule every time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_core::{CollectionSpec, Dot, ReplicaId, StoreId, Timestamp, VersionVector, wire};
+use atoll_replication::Now;
+use atoll_replication::frame::Encoder;
+use atoll_store::engine::MemoryEngine;
+use atoll_store::{Arrival, Command, Identity, Region, query};
+
+use crate::book::{Book, KeyName};
+use crate::clients::Client;
+use crate::clock::WallClock;
+use crate::dice::Dice;
+use crate::events::{Event, Life, Timeline};
+use crate::invariants::causal_order::Order;
+use crate::invariants::copies::Copies;
+use crate::invariants::no_resurrection::Gone;
+use crate::invariants::{Violation, convergence, hlc, no_loss};
+use crate::links::{Connection, Link};
+use crate::mischief::Mischief;
+use crate::node::{Asked, Node};
+use crate::reach::Reach;
+use crate::schedule::Schedule;
+use crate::{Report, Trace};
+
+pub(crate) const STORE: StoreId = StoreId(0x00A7_0110);
+/// Longest time that a store may take to come to rest once everything is well again.
+const REST_WITHIN: Duration = Duration::from_secs(600);
+
+/// A schedule being played.
+pub(crate) struct World {
+    pub(crate) time: Timeline,
+    pub(crate) dice: Dice,
+    pub(crate) schedule: Schedule,
+    pub(crate) places: Vec<Place>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) reach: Reach,
+    pub(crate) book: Book,
+    pub(crate) report: Report,
+    /// Nothing goes wrong any more.
+    pub(crate) is_calm: bool,
+    /// The collections as declared last.
+    pub(crate) declared: Vec<CollectionSpec>,
+    /// Ledger rows before this may be gone somewhere.
+    pub(crate) trimmed: Timestamp,
+    pub(crate) encoder: Encoder,
+    /// Makes the values of writes unlike each other.
+    pub(crate) changes: u64,
+    trace: Option<Box<Trace>>,
+    #[cfg(test)]
+    pub(crate) mischief: Option<Mischief>,
+    #[cfg(test)]
+    pub(crate) only: Option<&'static str>,
+}
+
+/// Where a region is: what stays when its process ends, and the process.
+pub(crate) struct Place {
+    pub(crate) replica: ReplicaId,
+    pub(crate) clock: WallClock,
+    pub(crate) disk: Arc<MemoryEngine>,
+    pub(crate) node: Option<Node>,
+    pub(crate) life: Life,
+    pub(crate) is_paused: bool,
+    /// What came up during a pause.
+    pub(crate) put_off: Vec<Event>,
+    pub(crate) order: Order,
+    pub(crate) gone: Gone,
+    pub(crate) copies: Copies,
+}
+
+impl Place {
+    /// Whether a client would be answered.
+    pub(crate) fn serves(&self) -> bool {
+        self.node.is_some() && !self.is_paused
+    }
+}
+
+impl World {
+    /// Regions with empty disks, linked as declared.
+    pub(crate) fn new(seed: u64, trace: Option<Box<Trace>>) -> Result<Self, Violation> {
+        let mut dice = Dice::new(seed);
+        let schedule = Schedule::draw(&mut dice);
+        let count = schedule.regions.len();
+        let mut places = Vec::with_capacity(count);
+        for (i, region) in schedule.regions.iter().enumerate() {
+            let identity = Identity {
+                store: STORE,
+                region: region.clone(),
+                replica: ReplicaId(dice.draw().max(1)),
+            };
+            let disk = Arc::new(MemoryEngine::new());
+            Region::form(&*disk, &identity)?;
+            places.push(Place {
+                replica: identity.replica,
+                clock: schedule.clocks[i],
+                disk,
+                node: None,
+                life: 0,
+                is_paused: false,
+                put_off: Vec::new(),
+                order: Order::default(),
+                gone: Gone::default(),
+                copies: Copies::default(),
+            });
+        }
+        let links = schedule.edges.iter();
+        let links = links.map(|edge| Link::declared(*edge, dice.draw())).collect();
+        let clients = (0..schedule.clients).map(|_| Client::new(dice.index(count)));
+        Ok(World {
+            time: Timeline::default(),
+            places,
+            links,
+            connections: Vec::new(),
+            clients: clients.collect(),
+            reach: Reach::new(count),
+            book: Book::default(),
+            report: Report::default(),
+            is_calm: schedule.is_steady,
+            declared: schedule.collections.clone(),
+            trimmed: Timestamp(0),
+            encoder: Encoder::new(),
+            changes: 0,
+            trace,
+            dice,
+            schedule,
+            #[cfg(test)]
+            mischief: None,
+            #[cfg(test)]
+            only: None,
+        })
+    }
+
+    /// Plays the schedule to its end.
+    pub(crate) fn play(&mut self) -> Result<(), Violation> {
+        self.trace(|w| w.schedule.to_string());
+        for place in 0..self.places.len() {
+            self.start(place)?;
+        }
+        self.plan_fault();
+        for round in 1..=self.schedule.rounds {
+            self.begin_round();
+            self.run(None, World::clients_are_done)?;
+            self.calm_down()?;
+            self.trace(|_| format!("round {round}: no more faults, now to rest"));
+            let limit = self.time.now() + REST_WITHIN;
+            self.run(Some(limit), World::is_at_rest)?;
+            self.trace(|_| format!("round {round}: at rest"));
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Lets things happen until `is_done`.
+    fn run(
+        &mut self,
+        limit: Option<Duration>,
+        is_done: impl Fn(&World) -> bool,
+    ) -> Result<(), Violation> {
+        while let Some(event) = self.time.next() {
+            self.happen(event)?;
+            self.report.events += 1;
+            let may_be_last = matches!(
+                event,
+                Event::Act(_) | Event::GiveUp(..) | Event::Apply(..) | Event::Tend(..)
+            );
+            if may_be_last && is_done(self) {
+                return Ok(());
+            }
+            if limit.is_some_and(|limit| self.time.now() > limit) {
+                break;
+            }
+        }
+        Err(self.unsettled())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        if let Some((place, life)) = event.runs_in() {
+            let place = &mut self.places[place];
+            if place.life != life {
+                return Ok(()); // of a process that is gone
+            }
+            if place.is_paused {
+                place.put_off.push(event);
+                return Ok(());
+            }
+        }
+        match event {
+            Event::Act(client) => self.act(client),
+            Event::GiveUp(client, number) => {
+                self.give_up(client, number);
+                Ok(())
+            }
+            Event::Append(place, _) => self.append(place),
+            Event::Sync(place, _) => self.sync(place),
+            Event::Apply(place, _) => self.apply(place),
+            Event::Tend(place, _) => self.tend(place),
+            Event::Dial(link) => self.dial(link),
+            Event::Arrive(connection, end) => self.arrive(connection, end),
+            Event::Pump(connection) => self.pump_planned(connection),
+            Event::Lost(connection, end) => {
+                self.lost(connection, end);
+                Ok(())
+            }
+            Event::Fault => self.fault(),
+            Event::Start(place) => self.start(place),
+            Event::Resume(place) => {
+                self.resume(place);
+                Ok(())
+            }
+            Event::Heal(a, b) => {
+                self.heal(a, b);
+                Ok(())
+            }
+            Event::SpeedUp(from, to) => {
+                self.reach.speed_up(from, to);
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts a region on what its disk holds.
+    pub(crate) fn start(&mut self, place: usize) -> Result<(), Violation> {
+        if self.places[place].node.is_some() {
+            return Ok(());
+        }
+        let limits = self.schedule.inbox.clone();
+        let disk = Arc::clone(&self.places[place].disk);
+        let (node, groups) = Node::start(&disk, limits, &mut self.dice)?;
+        self.places[place].life += 1;
+        self.places[place].node = Some(node);
+        self.trace(|_| format!("r{place} starts, applying {} groups again", groups.len()));
+        let mut touched = BTreeSet::new();
+        for group in &groups {
+            self.note(place, &group.arrivals, &mut touched)?;
+        }
+        self.check_restart(place)?;
+        let announce = Command::Announce {
+            now: self.timestamp(place),
+        };
+        let configure = Command::Configure {
+            collections: self.declared.clone(),
+        };
+        self.ask(place, Asked::Command(announce));
+        self.ask(place, Asked::Command(configure));
+        let (life, tend_ms) = (self.places[place].life, self.schedule.tend_ms);
+        self.time.after(self.dice.ms(0, tend_ms), Event::Tend(place, life));
+        for link in 0..self.links.len() {
+            if self.links[link].edge.to == place {
+                self.time.after(self.dice.ms(0, 10), Event::Dial(link));
+            }
+        }
+        self.retry_clients(place)
+    }
+
+    fn check_restart(&self, place: usize) -> Result<(), Violation> {
+        let (was, node) = (&self.places[place], &self.places[place].node);
+        let Some(node) = node else { return Ok(()) };
+        let vector = &node.region.applied().vector;
+        if vector != was.order.applied() {
+            let what = format!("{}: it has {vector}", was.order.applied());
+            return self.found(no_loss::shrunk(place, what));
+        }
+        let keys: Vec<KeyName> = was.gone.keys().cloned().collect();
+        self.check_gone(place, &keys)
+    }
+
+    /// Takes down what a region applied, and the keys that it touched.
+    pub(crate) fn note(
+        &mut self,
+        place: usize,
+        arrivals: &[Arrival],
+        touched: &mut BTreeSet<KeyName>,
+    ) -> Result<(), Violation> {
+        for arrival in arrivals {
+            let known = no_loss::check_bytes(place, arrival, &self.book);
+            known.or_else(|violation| self.found(violation))?;
+            let entry = match self.book.original(arrival.dot) {
+                Some(original) => Arc::clone(&original.entry),
+                None => {
+                    let entry = wire::decode_entry(&arrival.frame).map_err(Violation::broken)?;
+                    let entry = self.book.add(entry, arrival);
+                    let checked = hlc::check(&entry, &self.book);
+                    checked.or_else(|violation| self.found(violation))?;
+                    entry
+                }
+            };
+            let order = &mut self.places[place].order;
+            let arrived = order.arrived(place, arrival.index, arrival.dot, &self.book);
+            arrived.or_else(|violation| self.found(violation))?;
+            self.places[place].gone.applied(&entry, touched);
+        }
+        Ok(())
+    }
+
+    /// Looks for what was taken away in the keys that a group touched.
+    pub(crate) fn check_gone<'k>(
+        &self,
+        place: usize,
+        keys: impl IntoIterator<Item = &'k KeyName>,
+    ) -> Result<(), Violation> {
+        let here = &self.places[place];
+        for key in keys {
+            let slots = query::slots(&*here.disk, &key.0, &key.1)?;
+            let checked = here.gone.check(place, key, &slots);
+            checked.or_else(|violation| self.found(violation))?;
+        }
+        Ok(())
+    }
+
+    /// Whether all regions are up, hold the same and have nothing to do.
+    fn is_at_rest(&self) -> bool {
+        let mut nodes = self.places.iter().map(|place| place.node.as_ref());
+        let Some(Some(first)) = nodes.next() else {
+            return false;
+        };
+        let vector = &first.region.applied().vector;
+        let rests = |node: &Node| node.is_idle() && node.region.applied().vector == *vector;
+        self.clients_are_done()
+            && rests(first)
+            && nodes.all(|node| node.is_some_and(rests))
+            && vector.total() == self.book.len() as u64
+    }
+
+    fn unsettled(&self) -> Violation {
+        let describe = |(i, place): (usize, &Place)| match &place.node {
+            None => format!("\nr{i} is down"),
+            Some(node) => format!(
+                "\nr{i}: {}, {:?} waiting, {:?} ready, idle {}",
+                node.region.applied().vector,
+                node.inbox.waiting(),
+                node.inbox.ready(),
+                node.is_idle()
+            ),
+        };
+        let places: String = self.places.iter().enumerate().map(describe).collect();
+        convergence::unsettled(format!("the regions do not come to rest: {places}"))
+    }
+
+    /// What a region's clocks show.
+    pub(crate) fn now_at(&self, place: usize) -> Now {
+        let elapsed = self.time.now();
+        Now {
+            elapsed,
+            wall_ms: self.places[place].clock.read(elapsed),
+        }
+    }
+
+    /// The time that a region would propose.
+    pub(crate) fn timestamp(&self, place: usize) -> Timestamp {
+        Timestamp::from_millis(self.now_at(place).wall_ms)
+    }
+
+    /// All replica ids.
+    pub(crate) fn members(&self) -> Vec<ReplicaId> {
+        self.places.iter().map(|place| place.replica).collect()
+    }
+
+    /// Says what happens, to whoever listens.
+    pub(crate) fn trace(&mut self, what: impl FnOnce(&Self) -> String) {
+        if self.trace.is_none() {
+            return;
+        }
+        let (now, what) = (self.time.now(), what(self));
+        if let Some(trace) = &mut self.trace {
+            trace(&format!("{:>10.3} ms  {what}", now.as_secs_f64() * 1000.0));
+        }
+    }
+
+    /// A dot in the name of its region.
+    pub(crate) fn dot(&self, dot: Dot) -> String {
+        let place = self.places.iter().position(|p| p.replica == dot.replica);
+        place.map_or_else(|| dot.to_string(), |place| format!("r{place}:{}", dot.seq))
+    }
+
+    /// A vector in the names of regions.
+    pub(crate) fn shown(&self, vector: &VersionVector) -> String {
+        let seqs = self.places.iter().map(|p| vector.get(p.replica).to_string());
+        seqs.collect::<Vec<_>>().join(".")
+    }
+
+    /// Whether a fault was put in by hand.
+    #[cfg(test)]
+    pub(crate) fn does(&self, mischief: Mischief) -> bool {
+        self.mischief == Some(mischief)
+    }
+
+    /// Whether a fault was put in by hand.
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, reason = "only tests put faults in")]
+    pub(crate) fn does(&self, _: Mischief) -> bool {
+        false
+    }
+
+    /// A violation was found; a test may look for another one only.
+    pub(crate) fn found(&self, violation: Violation) -> Result<(), Violation> {
+        #[cfg(test)]
+        if self.only.is_some_and(|only| only != violation.invariant) {
+            return Ok(());
+        }
+        let _ = self;
+        Err(violation)
+    }
+}
