@@ -1,2 +1,41 @@
-//! The `atoll` binary.
-fn main() {}
+//! The `atoll` binary: commands for people, and the local store of `atoll dev`.
+//!
+//! - `arguments`: the command line; `commands`: one file each, thin
+//! - `target`: which server a command talks to
+//! - `dev`: a whole store on this machine; `demo` and `bench` stand on it
+//! - `output`, `wording`, `failure`: all that people see
+
+mod arguments;
+mod commands;
+mod dev;
+mod failure;
+mod ledger;
+mod output;
+mod progress;
+mod target;
+mod transfer;
+mod verify;
+mod wording;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("atoll")
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::Failure::new(error.to_string()).report(),
+    };
+    arguments.command.init_logging();
+    match runtime.block_on(Box::pin(commands::run(arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

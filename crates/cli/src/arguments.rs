@@ -1,0 +1,94 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::commands;
+use crate::target::TargetArguments;
+
+/// Atoll: a geo-distributed, multi-leader store
+#[derive(Parser, Debug)]
+#[command(
+    name = "atoll",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run every region of some manifests on this machine
+    Dev(commands::dev::DevCommand),
+    /// Run one storage node
+    Node(commands::node::NodeCommand),
+    /// Read a key
+    Get(commands::get::GetCommand),
+    /// Set a Register or a whole Document
+    Put(commands::put::PutCommand),
+    /// Change the named fields of a Document
+    Patch(commands::patch::PatchCommand),
+    /// Delete a key
+    Delete(commands::delete::DeleteCommand),
+    /// Apply typed operations to a Counter, a Set or a Map
+    Op(commands::op::OpCommand),
+    /// Write the keys of an NDJSON file
+    Import(commands::import::ImportCommand),
+    /// Write a collection's keys to an NDJSON file
+    Export(commands::export::ExportCommand),
+    /// Show regions, links, lag and conflicts
+    Status(commands::status::StatusCommand),
+    /// Show and resolve conflicts
+    Conflicts(commands::conflicts::ConflictsCommand),
+    /// Prove that regions are equal, or name what differs
+    Verify(commands::verify::VerifyCommand),
+    /// Print the custom resource definitions
+    Crds,
+    /// Print a completion script
+    Completion(commands::completion::CompletionCommand),
+    /// Print the version
+    Version,
+    /// Delay everything that passes through a TCP port
+    #[command(hide = true)]
+    Proxy(commands::proxy::ProxyCommand),
+}
+
+impl Command {
+    /// Logs go to standard error; `ATOLL_LOG` says which (as `info` or `atoll_node=debug`),
+    /// `ATOLL_LOG_FORMAT=json` makes them JSON.
+    pub(crate) fn init_logging(&self) {
+        let default = match self {
+            Command::Node(_) => "info,openraft=error",
+            _ => "warn,openraft=error",
+        };
+        let filter =
+            EnvFilter::try_from_env("ATOLL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        let is_json = std::env::var("ATOLL_LOG_FORMAT").is_ok_and(|format| format == "json");
+        // Whoever set a logger before us keeps it.
+        let _ = if is_json {
+            logs.json().try_init()
+        } else {
+            logs.try_init()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,64 @@
+//! The configuration of a region's node, as `atoll node --config FILE` reads it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use atoll_api::manifest::{RegionName, StoreManifest};
+use atoll_api::topology;
+use serde_json::{Value, json};
+
+use super::reload::settings_of;
+
+/// One region's node, and how it reaches the others.
+pub(crate) struct NodePlan<'a> {
+    pub(crate) manifest: &'a StoreManifest,
+    pub(crate) store_id: &'a str,
+    pub(crate) region: &'a RegionName,
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: &'a Path,
+    /// Other regions with the addresses that this one uses for them.
+    pub(crate) peers: Vec<(&'a RegionName, SocketAddr)>,
+}
+
+impl NodePlan<'_> {
+    /// The file's text. JSON is YAML, too.
+    pub(crate) fn text(&self) -> String {
+        self.value().to_string()
+    }
+
+    fn value(&self) -> Value {
+        let NodePlan {
+            manifest,
+            store_id,
+            region,
+            listen,
+            data,
+            peers,
+        } = self;
+        let peers: Vec<_> = peers
+            .iter()
+            .map(|(name, address)| {
+                json!({ "region": name, "endpoint": format!("http://{address}") })
+            })
+            .collect();
+        let links: Vec<_> = topology::links(manifest)
+            .into_iter()
+            .filter(|link| link.to == **region)
+            .map(|link| json!({ "from": link.from, "carries": link.carries }))
+            .collect();
+        json!({
+            "store": { "name": manifest.name, "id": store_id },
+            "region": region,
+            "listen": listen,
+            "data": data,
+            "peers": peers,
+            "links": links,
+            "collections": settings_of(manifest),
+            "objectives": { "maxClockSkew": manifest.objectives.max_clock_skew },
+            "conflictRetention": {
+                "maxAge": manifest.conflict_retention.max_age,
+                "maxRows": manifest.conflict_retention.max_rows,
+            },
+        })
+    }
+}
