@@ -55,7 +55,10 @@ struct Inner {
 }
 
 /// Counts a request as under way until dropped.
-pub(crate) struct Active(Arc<AtomicI64>);
+pub(crate) struct Active {
+    all: Arc<AtomicI64>,
+    count: usize,
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -215,8 +218,11 @@ impl Metrics {
 
     /// A request is under way until the answer is dropped.
     pub(crate) fn active(&self) -> Active {
-        self.0.active_requests.fetch_add(1, Ordering::Relaxed);
-        Active(Arc::clone(&self.0.active_requests))
+        let others = self.0.active_requests.fetch_add(1, Ordering::Relaxed);
+        Active {
+            all: Arc::clone(&self.0.active_requests),
+            count: usize::try_from(others).unwrap_or_default() + 1,
+        }
     }
 
     /// Who knows the gauges' values; asked once each time somebody looks.
@@ -257,9 +263,16 @@ impl EntryResult {
     }
 }
 
+impl Active {
+    /// How many were under way when this one began, itself included.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -84,7 +84,10 @@ impl Sampled {
             .clone();
         if let Some(observer) = observer {
             let values = Arc::new(observer());
-            self.0.write().unwrap_or_else(PoisonError::into_inner).values = values;
+            self.0
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values = values;
         }
     }
 

@@ -1,0 +1,229 @@
+//! A request's headers: read in one pass, checked, and turned into what they mean.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use atoll_api::http::{Reason, RequestTimeout, WriteConcern, header};
+use atoll_core::token::{self, TokenKind};
+use atoll_core::{StoreId, VersionVector};
+
+use super::bounds::HEADERS_BYTES_MAX;
+use super::media::Media;
+use super::problem::Refused;
+
+/// What the headers say.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    /// `Atoll-Session`: answers must cover it.
+    pub(crate) session: Option<VersionVector>,
+    /// `Atoll-Context`: what the caller had seen.
+    pub(crate) context: Option<VersionVector>,
+    timeout: Option<RequestTimeout>,
+    concern: Option<WriteConcern>,
+    /// `If-Match`, as given.
+    pub(crate) if_match: Option<String>,
+    /// `If-None-Match`, as given.
+    pub(crate) if_none_match: Option<String>,
+    /// `traceparent`, or empty.
+    pub(crate) trace: Bytes,
+    /// `Content-Type`.
+    pub(crate) media: Media,
+}
+
+impl Head {
+    /// Reads the headers. Those that are not ours are none of our business, except that `Atoll-…` ones that
+    /// do not exist are refused: a misspelt promise must not pass for one.
+    pub(crate) fn read(store: StoreId, headers: &HeaderMap) -> Result<Head, Refused> {
+        let mut head = Head::default();
+        let mut bytes = 0;
+        for (name, value) in headers {
+            bytes += name.as_str().len() + value.len();
+            if bytes > HEADERS_BYTES_MAX {
+                let detail = "the headers are too long; send less of them";
+                return Err(Refused::new(Reason::TooLarge, detail).limit(HEADERS_BYTES_MAX));
+            }
+            head.take(store, name, value)?;
+        }
+        Ok(head)
+    }
+
+    fn take(
+        &mut self,
+        store: StoreId,
+        name: &HeaderName,
+        value: &HeaderValue,
+    ) -> Result<(), Refused> {
+        match name.as_str() {
+            header::SESSION => {
+                let vector = token::read(TokenKind::Session, store, text(name, value)?)?;
+                once(name, &mut self.session, vector)
+            }
+            header::CONTEXT => {
+                let vector = token::read(TokenKind::Context, store, text(name, value)?)?;
+                once(name, &mut self.context, vector)
+            }
+            header::TIMEOUT => {
+                let timeout = text(name, value)?.parse().map_err(invalid)?;
+                once(name, &mut self.timeout, timeout)
+            }
+            header::WRITE_CONCERN => {
+                let concern = text(name, value)?.parse().map_err(invalid)?;
+                once(name, &mut self.concern, concern)
+            }
+            header::IF_MATCH => once(name, &mut self.if_match, text(name, value)?.to_owned()),
+            header::IF_NONE_MATCH => {
+                once(name, &mut self.if_none_match, text(name, value)?.to_owned())
+            }
+            header::CONTENT_TYPE => {
+                if !matches!(self.media, Media::Absent) {
+                    return Err(twice(name));
+                }
+                self.media = Media::read(value)?;
+                Ok(())
+            }
+            "content-encoding" if !value.as_bytes().eq_ignore_ascii_case(b"identity") => {
+                Err(Refused::new(
+                    Reason::UnsupportedMediaType,
+                    "bodies are taken as they are; send it without Content-Encoding",
+                ))
+            }
+            header::TRACEPARENT => {
+                if is_traceparent(value.as_bytes()) {
+                    self.trace = Bytes::copy_from_slice(value.as_bytes());
+                }
+                Ok(())
+            }
+            other if other.starts_with("atoll-") && other != header::DOT => Err(Refused::new(
+                Reason::InvalidHeader,
+                format!("there is no header {other:?}; remove it or correct its spelling"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// How long to wait for what the request waits for.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or_default().as_duration()
+    }
+
+    /// Who must have a write.
+    pub(crate) fn concern(&self) -> WriteConcern {
+        self.concern.unwrap_or_default()
+    }
+}
+
+fn text<'a>(name: &HeaderName, value: &'a HeaderValue) -> Result<&'a str, Refused> {
+    value.to_str().map_err(|_| {
+        Refused::new(
+            Reason::InvalidHeader,
+            format!("the header {name} holds other than visible ASCII"),
+        )
+    })
+}
+
+fn once<T>(name: &HeaderName, slot: &mut Option<T>, value: T) -> Result<(), Refused> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(twice(name)),
+    }
+}
+
+fn twice(name: &HeaderName) -> Refused {
+    let detail = format!("the header {name} is given more than once; send one");
+    Refused::new(Reason::InvalidHeader, detail)
+}
+
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err needs"
+)]
+fn invalid(problem: impl ToString) -> Refused {
+    Refused::new(Reason::InvalidHeader, problem.to_string())
+}
+
+/// W3C Trace Context, version 00 or a later one: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
+fn is_traceparent(value: &[u8]) -> bool {
+    let is_hex = |part: &[u8]| {
+        part.iter()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    };
+    let is_id = |part: &[u8]| is_hex(part) && part.iter().any(|b| *b != b'0');
+    value.len() == 55
+        && [2, 35, 52].iter().all(|&at| value[at] == b'-')
+        && is_hex(&value[..2])
+        && &value[..2] != b"ff"
+        && is_id(&value[3..35])
+        && is_id(&value[36..52])
+        && is_hex(&value[53..])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    const STORE: StoreId = StoreId(7);
+
+    fn read(headers: &[(&str, &str)]) -> Result<Head, (u16, String)> {
+        let pairs = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        });
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(name, value);
+        }
+        Head::read(STORE, &map).map_err(|refused| (refused.0.status, refused.0.reason_word))
+    }
+
+    #[test]
+    fn a_bad_traceparent_is_ignored_and_a_good_one_kept() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(read(&[("traceparent", good)]).unwrap().trace, good);
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
+        ] {
+            assert_eq!(read(&[("traceparent", bad)]).unwrap().trace, "", "{bad}");
+        }
+    }
+
+    #[test]
+    fn sessions_and_contexts_are_not_taken_for_each_other() {
+        let vector: VersionVector = [(atoll_core::ReplicaId(1), 5)].into_iter().collect();
+        let session = token::write(TokenKind::Session, STORE, &vector);
+        assert_eq!(
+            read(&[("atoll-session", &session)]).unwrap().session,
+            Some(vector)
+        );
+        let refused = (400, "InvalidToken".to_owned());
+        assert_eq!(
+            read(&[("atoll-context", &session)]).unwrap_err(),
+            refused.clone()
+        );
+        assert_eq!(read(&[("atoll-session", "x")]).unwrap_err(), refused);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for headers in [
+            &[("atoll-timeout", "soon")][..],
+            &[("atoll-write-concern", "most")],
+            &[("atoll-writeconcern", "all")],
+            &[("atoll-timeout", "1s"), ("atoll-timeout", "2s")],
+            &[("content-type", "nonsense")],
+        ] {
+            let refused = (400, "InvalidHeader".to_owned());
+            assert_eq!(read(headers).unwrap_err(), refused, "{headers:?}");
+        }
+        let long = "x".repeat(HEADERS_BYTES_MAX);
+        assert_eq!(read(&[("x-note", &long)]).unwrap_err().0, 413);
+    }
+}

@@ -1,0 +1,89 @@
+//! The router: every route that is promised, and the one that regions use among themselves.
+//!
+//! Built from the table of routes that the OpenAPI document is built from, so neither has one that the
+//! other lacks.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{self, MethodRouter};
+
+use atoll_api::http::Reason;
+use atoll_api::openapi::{ROUTES, Route};
+
+use super::observe::Observe;
+use super::problem::Refused;
+use super::{
+    Answer, Http, admin, batch, changes, conflicts, page, path, probes, read, several, state, write,
+};
+
+/// Where a region asks another one for its entries; no part of what is promised to people.
+pub(crate) const LINK_PATH: &str = "/internal/v1/link";
+
+/// The router of a node.
+pub(crate) fn router(http: Http) -> Router {
+    let router = Router::new().route(LINK_PATH, routing::post(link));
+    ROUTES
+        .iter()
+        .filter_map(|route| Some((route.path, handler(route)?)))
+        .fold(router, |router, (path, handler)| {
+            router.route(path, handler)
+        })
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(nothing_there)
+        .layer(Observe(http.clone()))
+        .with_state(http)
+}
+
+/// What answers a route; `None` for one that was declared and not written.
+fn handler(route: &Route) -> Option<MethodRouter<Http>> {
+    Some(match route.id {
+        "getKey" => routing::get(read::get_key),
+        "putKey" => routing::put(write::put_key),
+        "patchKey" => routing::patch(write::patch_key),
+        "deleteKey" => routing::delete(write::delete_key),
+        "operateOnKey" => routing::post(write::operate_on_key),
+        "listKeys" => routing::get(page::list_keys),
+        "readKeys" => routing::post(several::read_keys),
+        "batch" => routing::post(batch::batch),
+        "changes" => routing::get(changes::changes),
+        "listConflicts" => routing::get(conflicts::list_conflicts),
+        "getConflict" => routing::get(conflicts::get_conflict),
+        "status" => routing::get(state::status),
+        "listLinks" => routing::get(state::list_links),
+        "pauseLink" => routing::post(admin::pause_link),
+        "resumeLink" => routing::post(admin::resume_link),
+        "putCollections" => routing::put(admin::put_collections),
+        "openapi" => routing::get(probes::openapi),
+        "health" => routing::get(probes::health),
+        "ready" => routing::get(probes::ready),
+        "metrics" => routing::get(probes::metrics),
+        _ => return None,
+    })
+}
+
+async fn link(State(http): State<Http>, request: Request) -> Response {
+    Response::new(http.node().serve_link(request.into_body()))
+}
+
+async fn nothing_there(request: Request) -> Answer {
+    Err(path::nothing_at(request.uri().path()))
+}
+
+async fn method_not_allowed(request: Request) -> Answer {
+    let method = request.method();
+    let detail = format!("{method} is not possible here; see the header Allow");
+    Err(Refused::new(Reason::MethodNotAllowed, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_route_has_a_handler() {
+        let missing = ROUTES.iter().filter(|route| handler(route).is_none());
+        let names: Vec<&str> = missing.map(|route| route.id).collect();
+        assert!(names.is_empty(), "declared, but not written: {names:?}");
+    }
+}
