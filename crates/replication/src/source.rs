@@ -324,8 +324,9 @@ impl Source {
             Carries::OwnEntries => origin == self.me.replica,
             Carries::Everything => true,
         };
-        // What the target sent before this link was opened it may have lost since: there the vector decides.
-        let from_target = arrived.sender == Some(self.target)
+        // What the target wrote or sent before this link was opened it may have lost since: there the vector
+        // decides. What it wrote since then comes back to the end of a ring, and it has that.
+        let from_target = (origin == self.target || arrived.sender == Some(self.target))
             && self
                 .opened_at
                 .is_some_and(|opened| arrived.arrival >= opened);

@@ -172,6 +172,15 @@ fn what_the_target_itself_sends_does_not_go_back_but_what_it_lost_does() {
 }
 
 #[test]
+fn what_the_target_wrote_does_not_go_back_to_it_round_the_ring_but_what_it_lost_does() {
+    let mut log = log(&[(B, 1, Some(C))]);
+    let mut source = open(hello(VersionVector::new(), Carries::Everything, 1000), &log);
+    log.entries.push((Dot::new(B, 2), Some(C)));
+    log.entries.push((Dot::new(C, 1), Some(C)));
+    assert_eq!(batch(&mut source, &log, 1), "2:1 3:1");
+}
+
+#[test]
 fn an_acknowledgement_says_what_need_not_be_sent() {
     let mut log = log(&[]);
     let mut source = open(hello(VersionVector::new(), Carries::Everything, 1000), &log);

@@ -84,6 +84,7 @@ impl World {
         self.flush_sometimes(place)?;
         self.retry_clients(place)?;
         self.pump_all(place)?;
+        self.acknowledge_all(place, false);
         self.commit(place);
         Ok(())
     }

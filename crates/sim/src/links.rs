@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::{Dot, Entry, VersionVector, wire};
+use atoll_core::{Dot, Entry, wire};
 use atoll_replication::backoff::Backoff;
 use atoll_replication::delivery::LinkId;
 use atoll_replication::frame::{Decoder, LinkMessage};
@@ -70,8 +70,8 @@ struct TargetEnd {
     decoder: Decoder<Downstream>,
     life: Life,
     is_welcome: bool,
-    /// What the source was told last.
-    acked: (VersionVector, u64, u64),
+    told_consumed: u64,
+    told_revision: u64,
 }
 
 /// Messages under way in one direction.
@@ -143,7 +143,8 @@ impl World {
                 decoder: Decoder::new(),
                 life: self.places[to].life,
                 is_welcome: false,
-                acked: (VersionVector::new(), 0, 0),
+                told_consumed: 0,
+                told_revision: 0,
             }),
         });
         self.report.connections += 1;
@@ -443,11 +444,7 @@ impl World {
             let connection = usize::try_from(id.0).unwrap_or(usize::MAX);
             self.transmit(connection, End::Source, &frame);
         }
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].to == place {
-                self.acknowledge(connection, life);
-            }
-        }
+        self.acknowledge_all(place, true);
         if self.dice.one_in(self.schedule.stable_every) {
             self.say_what_is_stable(place);
         }
@@ -458,9 +455,18 @@ impl World {
         Ok(())
     }
 
-    fn acknowledge(&mut self, connection: usize, life: Life) {
+    /// Acknowledges on every link that brought something since; with `gossip`, also where there is news.
+    pub(crate) fn acknowledge_all(&mut self, place: usize, gossip: bool) {
+        for connection in 0..self.connections.len() {
+            if self.connections[connection].to == place {
+                self.acknowledge(connection, gossip);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, connection: usize, gossip: bool) {
         let place = self.connections[connection].to;
-        let Some(node) = &self.places[place].node else {
+        let (life, Some(node)) = (self.places[place].life, &self.places[place].node) else {
             return;
         };
         let Some(end) = &mut self.connections[connection].target else {
@@ -469,18 +475,22 @@ impl World {
         if !end.is_welcome || end.life != life {
             return;
         }
-        let vector = node.region.applied().vector.clone();
         let consumed_bytes = node.inbox.consumed(LinkId(connection as u64));
-        let news = (vector.clone(), consumed_bytes, node.knowledge.revision());
-        if end.acked == news {
+        let revision = node.knowledge.revision();
+        let is_news = gossip && revision != end.told_revision;
+        if consumed_bytes == end.told_consumed && !is_news {
             return;
         }
-        end.acked = news;
-        let ack = Ack {
-            vector,
+        end.told_consumed = consumed_bytes;
+        let mut ack = Ack {
+            vector: node.region.applied().vector.clone(),
             consumed_bytes,
-            known: node.knowledge.matrix(),
+            known: Vec::new(),
         };
+        if is_news {
+            end.told_revision = revision;
+            ack.known = node.knowledge.matrix();
+        }
         self.transmit(connection, End::Source, &Upstream::Ack(ack));
     }
 
