@@ -15,7 +15,8 @@ use atoll_replication::message::Downstream;
 
 use super::overview::{LinkBoard, Phase};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For the connection, and again for the answer: several round trips of the slowest link there may be.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A source that says nothing for this long is taken for dead; it has heartbeats to send every second.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
