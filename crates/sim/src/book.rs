@@ -9,8 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use atoll_core::{
-    CollectionName, Content, Dot, Entry, Key, Operation, Path, SlotWrite, Timestamp,
-    VersionVector,
+    CollectionName, Content, Dot, Entry, Key, Operation, Path, SlotWrite, Timestamp, VersionVector,
 };
 use atoll_store::{Arrival, Request};
 
@@ -240,10 +239,13 @@ impl KeyBook {
     pub(crate) fn takings(&self, path: &Path) -> impl Iterator<Item = &Taking> {
         let here = self.slots.get(path).map(|slot| slot.takings.iter());
         let path = path.clone();
-        let above = self.clears.iter().filter(move |(from, _)| {
-            *from != path && path.as_bytes().starts_with(from.as_bytes())
-        });
-        here.into_iter().flatten().chain(above.map(|(_, taking)| taking))
+        let above = self
+            .clears
+            .iter()
+            .filter(move |(from, _)| *from != path && path.as_bytes().starts_with(from.as_bytes()));
+        here.into_iter()
+            .flatten()
+            .chain(above.map(|(_, taking)| taking))
     }
 
     /// The version of that name in the slot at `path`. An entry may write a set's mark twice: the last counts.

@@ -269,7 +269,9 @@ impl World {
         };
         let mut intents: Vec<Intent> = Vec::new();
         for _ in 0..count {
-            let again = intents.last().map(|i| (i.collection.clone(), i.key.clone()));
+            let again = intents
+                .last()
+                .map(|i| (i.collection.clone(), i.key.clone()));
             let key = again.filter(|_| self.dice.one_in(4));
             let key = key.unwrap_or_else(|| self.any_key());
             intents.push(self.any_intent(client, key));
@@ -286,10 +288,14 @@ impl World {
         self.changes += 1;
         let action = intents::change(data_type, self.changes, &mut self.dice);
         let notes = &self.clients[client].notes;
-        let of_key: Vec<Note> = notes.iter().filter(|note| note.key == key).cloned().collect();
+        let of_key: Vec<Note> = notes
+            .iter()
+            .filter(|note| note.key == key)
+            .cloned()
+            .collect();
         let note = (!of_key.is_empty()).then(|| self.dice.pick(&of_key).clone());
         let context = note.as_ref().map(|note| note.context.clone());
-        let precondition = match (self.dice.below(12), note) {
+        let precondition = match (self.dice.below(16), note) {
             (0 | 1, Some(note)) => Some(Precondition::Matches(note.fingerprint)),
             (2, _) => Some(Precondition::Absent),
             (3, _) => Some(Precondition::Present),
@@ -313,6 +319,10 @@ fn told(request: &Request) -> String {
         let condition = condition.unwrap_or_default();
         format!("{collection}/{key} {:?}{condition}{context}", intent.action)
     };
-    request.intents.iter().map(told).collect::<Vec<_>>().join("; ")
+    request
+        .intents
+        .iter()
+        .map(told)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
-

@@ -100,9 +100,17 @@ impl World {
         self.trace(|w| {
             let dots = group.arrivals.iter().map(|a| w.dot(a.dot));
             let dots: Vec<String> = dots.collect();
-            format!("r{place} applies {} commands: {}", proposals.len(), dots.join(" "))
+            format!(
+                "r{place} applies {} commands: {}",
+                proposals.len(),
+                dots.join(" ")
+            )
         });
         self.check_gone(place, &touched)?;
+        if let Some(node) = &self.places[place].node {
+            let stable = node.region.applied().stable.clone();
+            self.places[place].stable = stable;
+        }
         for (proposal, outcome) in proposals.iter().zip(group.outcomes) {
             match outcome {
                 Outcome::Written(written) => {

@@ -166,7 +166,9 @@ impl World {
     }
 
     fn redeclare(&mut self) {
-        self.declared = schedule::declare(&self.schedule.regions, &mut self.dice);
+        let types = self.declared.iter().map(|spec| spec.data_type);
+        let types: Vec<_> = types.collect();
+        self.declared = schedule::declare(&types, &self.schedule.regions, &mut self.dice);
         self.trace(|w| format!("policies change: {:?}", w.declared));
         for place in 0..self.places.len() {
             // Not in every region at once: the others get it when all is well again.

@@ -20,7 +20,7 @@ use atoll_replication::source::Source;
 use atoll_store::Command;
 
 use crate::events::{End, Event, Life};
-use crate::invariants::Violation;
+use crate::invariants::{Violation, stability};
 use crate::mischief::Mischief;
 use crate::node::Asked;
 use crate::schedule::FaultKind;
@@ -162,7 +162,10 @@ impl World {
             credit_bytes: self.schedule.credit_bytes,
         };
         self.trace(|w| {
-            format!("connection {connection} of r{from}:r{to} from {}", w.shown(&hello.vector))
+            format!(
+                "connection {connection} of r{from}:r{to} from {}",
+                w.shown(&hello.vector)
+            )
         });
         self.transmit(connection, End::Source, &Upstream::Hello(hello));
         Ok(())
@@ -345,7 +348,17 @@ impl World {
             .inbox
             .on_batch(LinkId(connection as u64), batch, now)
             .map_err(Violation::broken)?;
-        self.trace(|_| format!("r{to} gets {} entries from r{from}: {received:?}", batch.count));
+        let ((_, bytes), limit) = (node.inbox.waiting(), self.schedule.inbox.waiting_bytes);
+        if bytes > limit {
+            let what = format!("{bytes} bytes wait in r{to}, where {limit} may");
+            return Err(Violation::broken(what));
+        }
+        self.trace(|_| {
+            format!(
+                "r{to} gets {} entries from r{from}: {received:?}",
+                batch.count
+            )
+        });
         Ok(())
     }
 
@@ -400,7 +413,9 @@ impl World {
             }
             self.transmit(connection, End::Target, &message);
         }
-        Err(Violation::broken(format!("the source on r{place} never stops sending")))
+        Err(Violation::broken(format!(
+            "the source on r{place} never stops sending"
+        )))
     }
 
     /// A source that does not pass on what it was given.
@@ -434,7 +449,8 @@ impl World {
     pub(crate) fn tend(&mut self, place: usize) -> Result<(), Violation> {
         let (now, life) = (self.time.now(), self.places[place].life);
         let tend_ms = self.schedule.tend_ms;
-        self.time.after(Duration::from_millis(tend_ms), Event::Tend(place, life));
+        self.time
+            .after(Duration::from_millis(tend_ms), Event::Tend(place, life));
         let Some(node) = &mut self.places[place].node else {
             return Ok(());
         };
@@ -446,7 +462,7 @@ impl World {
         }
         self.acknowledge_all(place, true);
         if self.dice.one_in(self.schedule.stable_every) {
-            self.say_what_is_stable(place);
+            self.say_what_is_stable(place)?;
         }
         if let Some(after) = self.schedule.failover_after {
             self.find_stand_ins(place, after);
@@ -494,18 +510,29 @@ impl World {
         self.transmit(connection, End::Source, &Upstream::Ack(ack));
     }
 
-    fn say_what_is_stable(&mut self, place: usize) {
+    fn say_what_is_stable(&mut self, place: usize) -> Result<(), Violation> {
         let members = self.members();
         let Some(node) = &self.places[place].node else {
-            return;
+            return Ok(());
         };
-        let vector = node.knowledge.stable(&members);
+        let vector = if self.does(Mischief::TrustTheNewest) {
+            let newest = members.iter().map(|m| node.knowledge.durable(*m).cloned());
+            let newest = newest.map(Option::unwrap_or_default);
+            newest.reduce(|a, b| a.meet(&b)).unwrap_or_default()
+        } else {
+            node.knowledge.stable(&members)
+        };
         if node.region.applied().stable.covers_all(&vector) {
-            return;
+            return Ok(());
+        }
+        for (i, other) in self.places.iter().enumerate() {
+            let checked = stability::check_everywhere(place, &vector, i, other.order.applied());
+            checked.or_else(|violation| self.found(violation))?;
         }
         self.report.stable += 1;
         self.trace(|w| format!("r{place} knows that {} is stable", w.shown(&vector)));
         self.ask(place, Asked::Command(Command::Stable { vector }));
+        Ok(())
     }
 
     /// Where a declared link is silent, another region's entries come instead; and no longer than that.
@@ -634,7 +661,11 @@ impl World {
             }
             if is_gone {
                 self.cut(connection, false);
-                let end = if from == place { End::Source } else { End::Target };
+                let end = if from == place {
+                    End::Source
+                } else {
+                    End::Target
+                };
                 self.lost(connection, end);
             } else if !self.reach.is_open(from, to) {
                 self.cut(connection, false);

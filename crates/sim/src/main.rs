@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use atoll_sim::campaign::{Campaign, Failed, Progress, run};
-use atoll_sim::simulate;
+use atoll_sim::{Report, simulate};
 use clap::Parser;
 
 /// Plays seeded schedules of faults against Atoll's core, replication and store, and checks that regions
@@ -56,7 +56,11 @@ fn replay(seed: u64, trace: bool) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     match simulate(seed, tell) {
         Ok(report) => {
-            writeln!(out, "seed {seed}: all invariants hold\n{report:#?}")?;
+            writeln!(
+                out,
+                "seed {seed}: all invariants hold\n{}",
+                summary(&report)
+            )?;
             Ok(ExitCode::SUCCESS)
         }
         Err(violation) => {
@@ -73,7 +77,9 @@ fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             (None, None) => Some(SCHEDULES),
             (schedules, _) => schedules,
         },
-        time: arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes)),
+        time: arguments
+            .minutes
+            .map(|minutes| Duration::from_secs(60 * minutes)),
         threads: match arguments.threads {
             Some(threads) => threads,
             None => std::thread::available_parallelism()?.get(),
@@ -91,18 +97,8 @@ fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     match played {
         Ok(progress) => {
-            let report = progress.report;
             writeln!(out, "{}", line(&progress))?;
-            writeln!(
-                out,
-                "{} operations, {} entries, {} acknowledged, {} conflicts, {} faults, {} of them crashes",
-                report.operations,
-                report.entries,
-                report.acknowledged,
-                report.conflicts,
-                report.faults,
-                report.crashes
-            )?;
+            writeln!(out, "{}", summary(&progress.report))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(Failed { seed, violation }) => {
@@ -121,5 +117,30 @@ fn line(progress: &Progress) -> String {
     format!(
         "{} schedules in {seconds:.1} s ({rate:.0} a second), 0 violations",
         progress.schedules
+    )
+}
+
+fn summary(report: &Report) -> String {
+    let Report {
+        events,
+        operations,
+        acknowledged,
+        refused,
+        given_up,
+        entries,
+        copies,
+        duplicates,
+        conflicts,
+        faults,
+        crashes,
+        connections,
+        stand_ins,
+        stable,
+    } = report;
+    format!(
+        "{events} events: {operations} operations ({acknowledged} acknowledged, {refused} refused, \
+         {given_up} given up), {entries} entries, {conflicts} conflicts,\n{copies} copies sent \
+         ({duplicates} applied twice), {faults} faults ({crashes} crashes), {connections} connections, \
+         {stand_ins} stand-ins, {stable} steps of stability"
     )
 }

@@ -15,7 +15,10 @@ use crate::world::World;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     not(test),
-    allow(dead_code, reason = "only tests put faults in; the places for them are always there")
+    allow(
+        dead_code,
+        reason = "only tests put faults in; the places for them are always there"
+    )
 )]
 pub(crate) enum Mischief {
     /// A region answers before its Raft log is on the disk.
@@ -36,8 +39,10 @@ pub(crate) enum Mischief {
     LoseRow,
     /// A region answers sessions without waiting for what they have seen.
     AnswerAtOnce,
-    /// A region never tells a link that another one brings the same.
+    /// A source sends every batch twice.
     SendTwice,
+    /// A region takes for stable whatever all others are known to have.
+    TrustTheNewest,
 }
 
 impl World {
@@ -69,20 +74,24 @@ impl World {
         };
         let mut batch = Batch::new();
         if self.does(Mischief::LoseSibling) {
-            place.disk.scan_prefix(Family::State, b"", Direction::Forward, &mut |key, value| {
-                let mut slot = slot::decode(Bytes::copy_from_slice(value)).unwrap_or_default();
-                if slot.siblings.pop().is_some() {
-                    batch.put(Family::State, key, &slot::encode(&slot));
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            })?;
+            place
+                .disk
+                .scan_prefix(Family::State, b"", Direction::Forward, &mut |key, value| {
+                    let mut slot = slot::decode(Bytes::copy_from_slice(value)).unwrap_or_default();
+                    if slot.siblings.pop().is_some() {
+                        batch.put(Family::State, key, &slot::encode(&slot));
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })?;
         }
         if self.does(Mischief::LoseRow) {
-            place.disk.scan_prefix(Family::Ledger, b"", Direction::Forward, &mut |key, _| {
-                batch.delete(Family::Ledger, key);
-                ControlFlow::Break(())
-            })?;
+            place
+                .disk
+                .scan_prefix(Family::Ledger, b"", Direction::Forward, &mut |key, _| {
+                    batch.delete(Family::Ledger, key);
+                    ControlFlow::Break(())
+                })?;
         }
         Ok(place.disk.commit(&batch)?)
     }

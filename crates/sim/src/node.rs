@@ -138,6 +138,13 @@ impl Node {
         let at = dice.index(asked.len() + 1);
         let remote = remote_commands(ready, now).into_iter().map(Asked::Command);
         asked.splice(at..at, remote);
+        if proposals_fail {
+            // A proposal of a leader that is not one any more got through all the same.
+            let remote = |one: &&Asked| matches!(one, Asked::Command(Command::Remote { .. }));
+            if let Some(Asked::Command(again)) = asked.iter().find(remote) {
+                asked.push(Asked::Command(again.clone()));
+            }
+        }
         let refused = if proposals_fail {
             self.fail_some(&mut asked, dice)
         } else {

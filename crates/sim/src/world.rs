@@ -28,7 +28,7 @@ use crate::events::{Event, Life, Timeline};
 use crate::invariants::causal_order::Order;
 use crate::invariants::copies::Copies;
 use crate::invariants::no_resurrection::Gone;
-use crate::invariants::{Violation, convergence, hlc, no_loss};
+use crate::invariants::{Violation, convergence, hlc, no_loss, stability};
 use crate::links::{Connection, Link};
 use crate::mischief::Mischief;
 use crate::node::{Asked, Node};
@@ -81,6 +81,8 @@ pub(crate) struct Place {
     pub(crate) order: Order,
     pub(crate) gone: Gone,
     pub(crate) copies: Copies,
+    /// What it took for stable before the group that it applies now.
+    pub(crate) stable: VersionVector,
 }
 
 impl Place {
@@ -116,10 +118,13 @@ impl World {
                 order: Order::default(),
                 gone: Gone::default(),
                 copies: Copies::default(),
+                stable: VersionVector::new(),
             });
         }
         let links = schedule.edges.iter();
-        let links = links.map(|edge| Link::declared(*edge, dice.draw())).collect();
+        let links = links
+            .map(|edge| Link::declared(*edge, dice.draw()))
+            .collect();
         let clients = (0..schedule.clients).map(|_| Client::new(dice.index(count)));
         Ok(World {
             time: Timeline::default(),
@@ -258,7 +263,8 @@ impl World {
         self.ask(place, Asked::Command(announce));
         self.ask(place, Asked::Command(configure));
         let (life, tend_ms) = (self.places[place].life, self.schedule.tend_ms);
-        self.time.after(self.dice.ms(0, tend_ms), Event::Tend(place, life));
+        self.time
+            .after(self.dice.ms(0, tend_ms), Event::Tend(place, life));
         for link in 0..self.links.len() {
             if self.links[link].edge.to == place {
                 self.time.after(self.dice.ms(0, 10), Event::Dial(link));
@@ -300,8 +306,14 @@ impl World {
                 }
             };
             let order = &mut self.places[place].order;
+            let is_new = !order.applied().covers(arrival.dot);
             let arrived = order.arrived(place, arrival.index, arrival.dot, &self.book);
             arrived.or_else(|violation| self.found(violation))?;
+            if is_new {
+                let stable = &self.places[place].stable;
+                let checked = stability::check_arrival(place, stable, &entry);
+                checked.or_else(|violation| self.found(violation))?;
+            }
             self.places[place].gone.applied(&entry, touched);
         }
         Ok(())
@@ -389,7 +401,10 @@ impl World {
 
     /// A vector in the names of regions.
     pub(crate) fn shown(&self, vector: &VersionVector) -> String {
-        let seqs = self.places.iter().map(|p| vector.get(p.replica).to_string());
+        let seqs = self
+            .places
+            .iter()
+            .map(|p| vector.get(p.replica).to_string());
         seqs.collect::<Vec<_>>().join(".")
     }
 

@@ -43,7 +43,9 @@ impl Order {
             );
             return Err(Violation::new(NAME, what));
         }
-        let known = book.original(dot).map(|original| &original.entry.dependencies);
+        let known = book
+            .original(dot)
+            .map(|original| &original.entry.dependencies);
         if let Some(dependencies) = known
             && !self.applied.covers_all(dependencies)
         {
@@ -66,5 +68,8 @@ impl Order {
 
 /// A region was given entries before it could apply them.
 pub(crate) fn early(region: usize, count: usize) -> Violation {
-    Violation::new(NAME, format!("r{region} was given {count} entries too early"))
+    Violation::new(
+        NAME,
+        format!("r{region} was given {count} entries too early"),
+    )
 }

@@ -10,7 +10,7 @@
 
 use atoll_core::slot::Version;
 use atoll_core::view::{self, Lens};
-use atoll_core::{CollectionSpec, Path, Policy, Slot, UpdateDelete};
+use atoll_core::{CollectionSpec, Path, Policy, ReplicaId, Slot, UpdateDelete};
 use atoll_store::query::{Conflict, Slots};
 
 use super::Violation;
@@ -37,6 +37,9 @@ pub(crate) fn check(one: &Snapshot, other: &Snapshot, nth: usize) -> Result<(), 
     if one.catalog.collections != other.catalog.collections {
         return Err(between("other collections are declared".into()));
     }
+    if admitted(one) != admitted(other) {
+        return Err(between("other regions are known".into()));
+    }
     for (key, slots) in &one.slots {
         let others = other.slots.get(key).map_or(&[][..], Vec::as_slice);
         if let Some(what) = difference(slots, others) {
@@ -44,9 +47,16 @@ pub(crate) fn check(one: &Snapshot, other: &Snapshot, nth: usize) -> Result<(), 
         }
         for lens in lenses(one, key, nth) {
             let regions = (&one.catalog.regions, &other.catalog.regions);
-            let answers = [(slots.as_slice(), regions.0), (others, regions.1)].map(|(slots, regions)| {
-                view::answer(&Lens { spec: &lens, regions }, slots)
-            });
+            let answers =
+                [(slots.as_slice(), regions.0), (others, regions.1)].map(|(slots, regions)| {
+                    view::answer(
+                        &Lens {
+                            spec: &lens,
+                            regions,
+                        },
+                        slots,
+                    )
+                });
             if answers[0] != answers[1] {
                 let what = format!("{}/{} is {answers:?} under {lens:?}", key.0, key.1);
                 return Err(between(what));
@@ -54,6 +64,14 @@ pub(crate) fn check(one: &Snapshot, other: &Snapshot, nth: usize) -> Result<(), 
         }
     }
     check_ledger(one, other).map_err(between)
+}
+
+/// Which replica is which region; the order in which they were heard of is a note of arrival.
+fn admitted(snapshot: &Snapshot) -> Vec<(ReplicaId, String)> {
+    let regions = snapshot.catalog.regions.iter();
+    let mut admitted: Vec<_> = regions.map(|(id, name)| (id, name.to_string())).collect();
+    admitted.sort();
+    admitted
 }
 
 /// What tells two states of a key apart.
@@ -68,7 +86,11 @@ fn difference(slots: &Slots, others: &[(Path, Slot)]) -> Option<String> {
     let differ = |((_, slot), (_, other)): &(&(Path, Slot), &(Path, Slot))| {
         slot.counter != other.counter
             || slot.siblings.len() != other.siblings.len()
-            || !slot.siblings.iter().zip(&other.siblings).all(|(a, b)| is_same(a, b))
+            || !slot
+                .siblings
+                .iter()
+                .zip(&other.siblings)
+                .all(|(a, b)| is_same(a, b))
     };
     let ((path, slot), (_, other)) = pairs.into_iter().find(differ)?;
     Some(format!(
@@ -102,7 +124,12 @@ fn lenses(one: &Snapshot, key: &KeyName, nth: usize) -> Vec<CollectionSpec> {
     let Some(declared) = one.catalog.collections.get(&key.0) else {
         return vec![];
     };
-    let mut order: Vec<_> = one.catalog.regions.iter().map(|(_, name)| name.clone()).collect();
+    let mut order: Vec<_> = one
+        .catalog
+        .regions
+        .iter()
+        .map(|(_, name)| name.clone())
+        .collect();
     order.sort();
     let policies = [
         Policy::LastWriterWins,
@@ -120,7 +147,9 @@ fn lenses(one: &Snapshot, key: &KeyName, nth: usize) -> Vec<CollectionSpec> {
 fn check_ledger(one: &Snapshot, other: &Snapshot) -> Result<(), String> {
     for (id, conflict) in &one.conflicts {
         let Some(same) = other.conflicts.get(id) else {
-            return Err(format!("only the first has the ledger row {id}: {conflict:#?}"));
+            return Err(format!(
+                "only the first has the ledger row {id}: {conflict:#?}"
+            ));
         };
         let noticed_there = Conflict {
             seen_here_ms: same.seen_here_ms,
@@ -132,7 +161,9 @@ fn check_ledger(one: &Snapshot, other: &Snapshot) -> Result<(), String> {
     }
     for (id, conflict) in &other.conflicts {
         if !one.conflicts.contains_key(id) {
-            return Err(format!("only the second has the ledger row {id}: {conflict:#?}"));
+            return Err(format!(
+                "only the second has the ledger row {id}: {conflict:#?}"
+            ));
         }
     }
     Ok(())

@@ -58,12 +58,18 @@ fn check_key(_: &KeyName, key: &KeyBook, slots: &[(Path, Slot)]) -> Result<(), S
         let stored: Vec<Dot> = slot.siblings.iter().map(|v| v.dot).collect();
         let expected = standing(key, path, written);
         if stored != expected {
-            return Err(format!("{} holds {stored:?}, not {expected:?}", path.pointer()));
+            return Err(format!(
+                "{} holds {stored:?}, not {expected:?}",
+                path.pointer()
+            ));
         }
         for version in &slot.siblings {
             let said = key.version(path, version.dot);
             if said.is_none_or(|w| w.content != version.content || w.time != version.time) {
-                return Err(format!("{} holds {version:?}, not {said:?}", path.pointer()));
+                return Err(format!(
+                    "{} holds {version:?}, not {said:?}",
+                    path.pointer()
+                ));
             }
         }
         let (sum, expected) = (slot.counter.value(), sum(written));
@@ -164,10 +170,7 @@ fn as_partner(version: &Written) -> Partner {
     }
 }
 
-fn check_ledger(
-    region: &Snapshot,
-    rows: &BTreeMap<ConflictId, LedgerRow>,
-) -> Result<(), String> {
+fn check_ledger(region: &Snapshot, rows: &BTreeMap<ConflictId, LedgerRow>) -> Result<(), String> {
     for (id, row) in rows {
         match region.conflicts.get(id) {
             Some(found) if found.row == *row => {}
@@ -177,7 +180,11 @@ fn check_ledger(
             }
         }
     }
-    match region.conflicts.iter().find(|(id, _)| !rows.contains_key(id)) {
+    match region
+        .conflicts
+        .iter()
+        .find(|(id, _)| !rows.contains_key(id))
+    {
         Some((_, conflict)) => Err(format!("there is no conflict {:#?}", conflict.row)),
         None => Ok(()),
     }

@@ -9,6 +9,7 @@ pub(crate) mod hlc;
 pub(crate) mod no_loss;
 pub(crate) mod no_resurrection;
 pub(crate) mod sessions;
+pub(crate) mod stability;
 
 use std::fmt;
 

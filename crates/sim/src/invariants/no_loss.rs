@@ -41,11 +41,7 @@ pub(crate) fn shrunk(region: usize, what: impl std::fmt::Display) -> Violation {
 }
 
 /// Looks for every acknowledged write in every region.
-pub(crate) fn check_logs(
-    place: usize,
-    region: &Region,
-    book: &Book,
-) -> Result<(), Violation> {
+pub(crate) fn check_logs(place: usize, region: &Region, book: &Book) -> Result<(), Violation> {
     let log = atoll_store::log::LogReader::new(std::sync::Arc::clone(region.engine()));
     for written in &book.acknowledged {
         let logged = log.entry(written.dot)?;
@@ -72,7 +68,8 @@ pub(crate) fn check_values(
         .flat_map(|conflict| {
             let at = &conflict.row.at;
             let name = || (at.collection.clone(), at.key.clone());
-            [conflict.row.first.dot, conflict.row.second.dot].map(|dot| (name(), at.path.clone(), dot))
+            [conflict.row.first.dot, conflict.row.second.dot]
+                .map(|dot| (name(), at.path.clone(), dot))
         })
         .collect();
     for written in &book.acknowledged {
@@ -114,7 +111,8 @@ fn check_asked(written: &Acknowledged, entry: &Entry) -> Result<(), Violation> {
     });
     for (intent, value) in puts {
         let later = written.request.intents.iter().rev();
-        let mut same_key = later.filter(|i| i.collection == intent.collection && i.key == intent.key);
+        let mut same_key =
+            later.filter(|i| i.collection == intent.collection && i.key == intent.key);
         if same_key.next() != Some(intent) {
             continue; // overwritten in its own entry
         }
@@ -127,7 +125,10 @@ fn check_asked(written: &Acknowledged, entry: &Entry) -> Result<(), Violation> {
 }
 
 fn says(entry: &Entry, value: &Value) -> bool {
-    let mut writes = entry.operations.iter().flat_map(|operation| &operation.writes);
+    let mut writes = entry
+        .operations
+        .iter()
+        .flat_map(|operation| &operation.writes);
     writes.any(|write| {
         matches!(write, SlotWrite::Assign { content: Content::Value(said), .. } if said == value)
     })
@@ -162,7 +163,11 @@ fn is_explained(
     let Some(version) = version else { return true };
     // Equal in kind to what is shown (two deletes, two object marks) is as good as shown.
     let disagrees = |other: &atoll_core::Version| {
-        other.dot != dot && other.content.class().disagrees_with(version.content.class())
+        other.dot != dot
+            && other
+                .content
+                .class()
+                .disagrees_with(version.content.class())
     };
     let is_hidden = !shown.iter().any(|v| v.dot == dot);
     let loses = is_hidden && slot.siblings.iter().any(disagrees);

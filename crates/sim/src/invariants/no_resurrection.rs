@@ -57,7 +57,12 @@ impl Gone {
     }
 
     /// Looks at the slots of a key.
-    pub(crate) fn check(&self, region: usize, key: &KeyName, slots: &Slots) -> Result<(), Violation> {
+    pub(crate) fn check(
+        &self,
+        region: usize,
+        key: &KeyName,
+        slots: &Slots,
+    ) -> Result<(), Violation> {
         let Some(taken) = self.keys.get(key) else {
             return Ok(());
         };
