@@ -14,11 +14,17 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(shift_ms: i64) -> Self {
-        Clock { started: Instant::now(), shift_ms }
+        Clock {
+            started: Instant::now(),
+            shift_ms,
+        }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { elapsed: self.elapsed(), wall_ms: self.wall_ms() }
+        Now {
+            elapsed: self.elapsed(),
+            wall_ms: self.wall_ms(),
+        }
     }
 
     /// Since the node started.
@@ -28,7 +34,9 @@ impl Clock {
 
     /// Milliseconds since 1970.
     pub(crate) fn wall_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let real = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         real.saturating_add_signed(self.shift_ms)
     }

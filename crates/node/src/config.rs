@@ -151,25 +151,36 @@ pub struct InvalidConfig {
 
 impl Default for ObjectivesConfig {
     fn default() -> Self {
-        ObjectivesConfig { max_clock_skew: time_span("500ms") }
+        ObjectivesConfig {
+            max_clock_skew: time_span("500ms"),
+        }
     }
 }
 
 impl Default for ConflictRetention {
     fn default() -> Self {
-        ConflictRetention { max_age: time_span("720h"), max_rows: 1_000_000 }
+        ConflictRetention {
+            max_age: time_span("720h"),
+            max_rows: 1_000_000,
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 4096, pending_writes: 8192 }
+        Limits {
+            connections: 4096,
+            pending_writes: 8192,
+        }
     }
 }
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        MemoryConfig { cache_bytes: 32 << 20, buffer_bytes: 64 << 20 }
+        MemoryConfig {
+            cache_bytes: 32 << 20,
+            buffer_bytes: 64 << 20,
+        }
     }
 }
 
@@ -209,8 +220,12 @@ impl NodeConfig {
     /// # Errors
     /// [`InvalidConfig`], naming the field.
     pub fn from_yaml(file: &str, text: &str) -> Result<NodeConfig, InvalidConfig> {
-        let invalid = |problem: String| InvalidConfig { file: file.to_owned(), problem };
-        let config: NodeConfig = serde_yaml_ng::from_str(text).map_err(|e| invalid(e.to_string()))?;
+        let invalid = |problem: String| InvalidConfig {
+            file: file.to_owned(),
+            problem,
+        };
+        let config: NodeConfig =
+            serde_yaml_ng::from_str(text).map_err(|e| invalid(e.to_string()))?;
         config.check().map_err(invalid)?;
         Ok(config)
     }
@@ -228,7 +243,10 @@ impl NodeConfig {
         }
         for link in &self.links {
             if !self.peers.iter().any(|peer| peer.region == link.from) {
-                return Err(format!("links: {} is not among the peers; add its endpoint", link.from));
+                return Err(format!(
+                    "links: {} is not among the peers; add its endpoint",
+                    link.from
+                ));
             }
         }
         self.declared_collections().map(|_| ())
@@ -245,7 +263,10 @@ impl NodeConfig {
     fn regions(&self) -> Result<Vec<RegionName>, String> {
         let peers = self.peers.iter().map(|peer| &peer.region);
         let parse = |name: &String| name.parse().map_err(|e| format!("region {name:?}: {e}"));
-        std::iter::once(&self.region).chain(peers).map(parse).collect()
+        std::iter::once(&self.region)
+            .chain(peers)
+            .map(parse)
+            .collect()
     }
 
     pub(crate) fn declared_collections(&self) -> Result<Option<Vec<DeclaredCollection>>, String> {
@@ -253,7 +274,11 @@ impl NodeConfig {
             return Ok(None);
         };
         let declared = declare_collections(settings, &self.regions()?).map_err(|errors| {
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
         })?;
         Ok(Some(declared))
     }

@@ -1,7 +1,7 @@
 //! Serves: HTTP, the region's Raft group, links, background work, telemetry.
 //!
 //! - [`config`]: what a node is told
-//! - `node`: the running whole; `proposer` batches writes into commands
+//! - `start`: from a configuration to a running node and back; `node`: the running whole; `proposer` batches writes into commands
 //! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
 //! - `link`: pulling from and serving other regions
 //! - `http`: the routes; `telemetry`: the instruments
@@ -14,8 +14,13 @@ mod node;
 mod proposer;
 mod published;
 mod raft;
+mod refusal;
+mod start;
 mod status;
+mod tasks;
 pub mod telemetry;
 
 pub use config::NodeConfig;
-pub use node::{Node, Refusal, Running, StartError};
+pub use node::Node;
+pub use refusal::Refusal;
+pub use start::{Running, StartError};

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use atoll_store::{Command, Outcome, Request, Written};
 
 use crate::clock::Clock;
-use crate::node::Refusal;
 use crate::raft::{Proposal, Raft};
+use crate::refusal::Refusal;
 
 /// Requests in one command.
 const REQUESTS_MAX: usize = 1024;
@@ -38,10 +38,12 @@ impl Proposer {
 
     pub(crate) async fn write(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Pending { request, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
-        })?;
+        self.queue
+            .try_send(Pending { request, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
+            })?;
         answered.await.unwrap_or(Err(Refusal::Stopped))
     }
 }
@@ -50,14 +52,20 @@ impl Proposer {
 pub(crate) async fn run(raft: Raft, clock: Clock, mut waiting: mpsc::Receiver<Pending>) {
     let room = Arc::new(tokio::sync::Semaphore::new(UNDER_WAY_MAX));
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
         let mut group = Vec::new();
         if waiting.recv_many(&mut group, REQUESTS_MAX).await == 0 {
             return;
         }
         let raft = raft.clone();
-        let (requests, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|p| (p.request, p.answer)).unzip();
-        let command = Command::Write { now: clock.timestamp(), requests };
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|p| (p.request, p.answer)).unzip();
+        let command = Command::Write {
+            now: clock.timestamp(),
+            requests,
+        };
         tokio::spawn(async move {
             commit(&raft, command, answers).await;
             drop(place);

@@ -59,15 +59,23 @@ impl Published {
 
     /// Makes a committed group known. Answers with its outcomes.
     pub(crate) fn publish(&self, region: &Region, group: Group) -> Vec<Outcome> {
-        let Group { outcomes, arrivals, conflicts } = group;
+        let Group {
+            outcomes,
+            arrivals,
+            conflicts,
+        } = group;
         if !Arc::ptr_eq(&self.catalog(), region.catalog()) {
-            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(region.catalog());
+            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) =
+                Arc::clone(region.catalog());
         }
         if !conflicts.is_empty() {
             (self.observe)(&conflicts);
         }
         if !arrivals.is_empty() {
-            self.tail.lock().unwrap_or_else(PoisonError::into_inner).extend(arrivals);
+            self.tail
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(arrivals);
             let arrival = region.applied().arrival;
             let vector = Arc::new(region.applied().vector.clone());
             self.progress.send_modify(|p| {
@@ -120,7 +128,14 @@ impl Published {
             bytes += arrival.frame.len();
             fits
         };
-        Some(tail.entries.iter().skip(at).take_while(fits).cloned().collect())
+        Some(
+            tail.entries
+                .iter()
+                .skip(at)
+                .take_while(fits)
+                .cloned()
+                .collect(),
+        )
     }
 }
 

@@ -32,7 +32,12 @@ pub(crate) fn of(inner: &Inner) -> Status {
         })
         .collect();
     let links = inner.board.list();
-    let behind = |replica| !inner.peers.durable(replica).is_some_and(|v| v.covers_all(&mine));
+    let behind = |replica| {
+        !inner
+            .peers
+            .durable(replica)
+            .is_some_and(|v| v.covers_all(&mine))
+    };
     let missing: u64 = regions
         .iter()
         .filter_map(|(replica, _)| inner.peers.durable(replica))
@@ -40,7 +45,9 @@ pub(crate) fn of(inner: &Inner) -> Status {
         .max()
         .unwrap_or(0);
     let all_known = inner.config.peers.len() < regions.iter().count();
-    let all_have_mine = !regions.iter().any(|(replica, _)| replica != me && behind(replica));
+    let all_have_mine = !regions
+        .iter()
+        .any(|(replica, _)| replica != me && behind(replica));
     Status {
         store: inner.config.store.name.clone(),
         region: inner.config.region.clone(),
@@ -65,7 +72,10 @@ pub(crate) fn of(inner: &Inner) -> Status {
             .collect(),
         convergence: Convergence {
             converged: all_known && missing == 0 && all_have_mine,
-            lag_seconds: links.iter().map(|link| link.lag_seconds).fold(0.0, f64::max),
+            lag_seconds: links
+                .iter()
+                .map(|link| link.lag_seconds)
+                .fold(0.0, f64::max),
             lag_entries: missing,
             open_conflicts: 0,
         },
@@ -82,7 +92,10 @@ pub(crate) fn readiness(inner: &Inner) -> Readiness {
     } else {
         Progress::Serving
     };
-    Readiness { ready: progress == Progress::Serving, progress }
+    Readiness {
+        ready: progress == Progress::Serving,
+        progress,
+    }
 }
 
 fn clock(inner: &Inner, regions: &Regions) -> ClockStatus {
@@ -95,7 +108,9 @@ fn clock(inner: &Inner, regions: &Regions) -> ClockStatus {
         None => ClockState::Good,
     };
     // What is measured is the peer's clock minus this one's; shown is how far this one is ahead.
-    let ahead = offsets.into_iter().map(|(replica, ms)| (regions.shown(replica), seconds(-ms)));
+    let ahead = offsets
+        .into_iter()
+        .map(|(replica, ms)| (regions.shown(replica), seconds(-ms)));
     ClockStatus {
         state,
         offset_seconds: ahead.collect::<BTreeMap<_, _>>(),
@@ -117,5 +132,8 @@ fn seconds(ms: i64) -> f64 {
 }
 
 fn shown(regions: &Regions, vector: &VersionVector) -> atoll_api::http::Vector {
-    vector.iter().map(|(replica, seq)| (regions.shown(replica), seq)).collect()
+    vector
+        .iter()
+        .map(|(replica, seq)| (regions.shown(replica), seq))
+        .collect()
 }

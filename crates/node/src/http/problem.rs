@@ -12,7 +12,7 @@ use atoll_core::intent::Rejection;
 use atoll_core::token::InvalidToken;
 use atoll_store::StoreError;
 
-use crate::node::Refusal;
+use crate::refusal::Refusal;
 
 /// A request that is refused. Boxed: most requests are not.
 #[derive(Debug, Clone)]

@@ -86,8 +86,8 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(None) // ours sees the first bytes, too, and does not count idle time
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BUFFER_BYTES)
-        .pipeline_flush(true);
+        // No pipeline_flush: it would keep back the answer to a head that cannot be read.
+        .max_buf_size(HEAD_BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -80,7 +80,11 @@ pub(super) fn read_entry(index: u64, bytes: &Bytes) -> io::Result<RaftEntry> {
         0 => EntryPayload::Blank,
         1 => EntryPayload::Normal(Proposal::from_bytes(payload).map_err(invalid)?),
         2 => EntryPayload::Membership(read_membership(from_json(&payload)?)?),
-        other => return Err(invalid(format!("Raft entry {index} has kind {other}; upgrade this node"))),
+        other => {
+            return Err(invalid(format!(
+                "Raft entry {index} has kind {other}; upgrade this node"
+            )));
+        }
     };
     Ok(Entry::new(log_id, payload))
 }
@@ -92,7 +96,13 @@ pub(super) fn read_log_id_of_entry(index: u64, bytes: &Bytes) -> io::Result<LogI
         let slice = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
         slice.map(u64::from_le_bytes).ok_or_else(short)
     };
-    Ok(LogId::new(LeaderId { term: number(1)?, node_id: number(9)? }, index))
+    Ok(LogId::new(
+        LeaderId {
+            term: number(1)?,
+            node_id: number(9)?,
+        },
+        index,
+    ))
 }
 
 pub(super) fn log_id(id: &LogIdOf<TypeConfig>) -> io::Result<Bytes> {
@@ -104,17 +114,37 @@ pub(super) fn read_log_id(bytes: &[u8]) -> io::Result<LogIdOf<TypeConfig>> {
 }
 
 pub(super) fn vote(vote: &VoteOf<TypeConfig>) -> io::Result<Bytes> {
-    let Vote { leader_id, committed } = vote;
-    to_json(&VoteRecord { term: leader_id.term, node: leader_id.node_id, committed: *committed })
+    let Vote {
+        leader_id,
+        committed,
+    } = vote;
+    to_json(&VoteRecord {
+        term: leader_id.term,
+        node: leader_id.node_id,
+        committed: *committed,
+    })
 }
 
 pub(super) fn read_vote(bytes: &[u8]) -> io::Result<VoteOf<TypeConfig>> {
-    let VoteRecord { term, node, committed } = from_json(bytes)?;
-    Ok(Vote { leader_id: LeaderId { term, node_id: node }, committed })
+    let VoteRecord {
+        term,
+        node,
+        committed,
+    } = from_json(bytes)?;
+    Ok(Vote {
+        leader_id: LeaderId {
+            term,
+            node_id: node,
+        },
+        committed,
+    })
 }
 
 pub(super) fn place(place: &Place) -> io::Result<Bytes> {
-    let Place { applied, membership } = place;
+    let Place {
+        applied,
+        membership,
+    } = place;
     to_json(&PlaceRecord {
         applied: applied.as_ref().map(log_id_record),
         membership_at: membership.log_id().as_ref().map(log_id_record),
@@ -123,7 +153,11 @@ pub(super) fn place(place: &Place) -> io::Result<Bytes> {
 }
 
 pub(super) fn read_place(bytes: &[u8]) -> io::Result<Place> {
-    let PlaceRecord { applied, membership_at, membership } = from_json(bytes)?;
+    let PlaceRecord {
+        applied,
+        membership_at,
+        membership,
+    } = from_json(bytes)?;
     let at = membership_at.as_ref().map(log_id_from);
     Ok(Place {
         applied: applied.as_ref().map(log_id_from),
@@ -132,16 +166,31 @@ pub(super) fn read_place(bytes: &[u8]) -> io::Result<Place> {
 }
 
 fn log_id_record(id: &LogIdOf<TypeConfig>) -> LogIdRecord {
-    LogIdRecord { term: id.leader_id.term, node: id.leader_id.node_id, index: id.index }
+    LogIdRecord {
+        term: id.leader_id.term,
+        node: id.leader_id.node_id,
+        index: id.index,
+    }
 }
 
 fn log_id_from(record: &LogIdRecord) -> LogIdOf<TypeConfig> {
-    LogId::new(LeaderId { term: record.term, node_id: record.node }, record.index)
+    LogId::new(
+        LeaderId {
+            term: record.term,
+            node_id: record.node,
+        },
+        record.index,
+    )
 }
 
 fn membership_record(membership: &Membership<u64, BasicNode>) -> MembershipRecord {
-    let nodes = membership.nodes().map(|(id, node)| (*id, node.addr.clone()));
-    MembershipRecord { configs: membership.get_joint_config().clone(), nodes: nodes.collect() }
+    let nodes = membership
+        .nodes()
+        .map(|(id, node)| (*id, node.addr.clone()));
+    MembershipRecord {
+        configs: membership.get_joint_config().clone(),
+        nodes: nodes.collect(),
+    }
 }
 
 fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, BasicNode>> {
@@ -149,8 +198,10 @@ fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, Basic
     if configs.is_empty() {
         return Ok(Membership::default());
     }
-    let nodes: BTreeMap<u64, BasicNode> =
-        nodes.into_iter().map(|(id, address)| (id, BasicNode::new(address))).collect();
+    let nodes: BTreeMap<u64, BasicNode> = nodes
+        .into_iter()
+        .map(|(id, address)| (id, BasicNode::new(address)))
+        .collect();
     Membership::new(configs, nodes).map_err(invalid)
 }
 

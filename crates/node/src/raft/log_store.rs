@@ -41,7 +41,11 @@ impl LogStore {
             .name("raft-log-sync".into())
             .spawn(move || sync_groups(&syncing, &waiting))
             .expect("a thread can be started");
-        Ok(LogStore { log, recent: Arc::default(), syncs })
+        Ok(LogStore {
+            log,
+            recent: Arc::default(),
+            syncs,
+        })
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
@@ -51,7 +55,10 @@ impl LogStore {
     fn remember(&self, entries: &[Entry]) {
         let mut recent = self.recent();
         for entry in entries {
-            if recent.back().is_some_and(|last| last.log_id.index + 1 != entry.log_id.index) {
+            if recent
+                .back()
+                .is_some_and(|last| last.log_id.index + 1 != entry.log_id.index)
+            {
                 recent.clear();
             }
             recent.push_back(entry.clone());
@@ -109,7 +116,10 @@ impl RaftLogReader<TypeConfig> for LogStore {
             return Ok(entries);
         }
         let records = self.log.read(from, to).map_err(|e| io_error(&e))?;
-        records.iter().map(|(index, bytes)| codec::read_entry(*index, bytes)).collect()
+        records
+            .iter()
+            .map(|(index, bytes)| codec::read_entry(*index, bytes))
+            .collect()
     }
 
     async fn read_vote(&mut self) -> Result<Option<VoteOf<TypeConfig>>, io::Error> {
@@ -123,13 +133,18 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let purged = self.log.purged().map_err(|e| io_error(&e))?;
-        let last_purged_log_id = purged.map(|(_, mark)| codec::read_log_id(&mark)).transpose()?;
+        let last_purged_log_id = purged
+            .map(|(_, mark)| codec::read_log_id(&mark))
+            .transpose()?;
         let last = self.log.last().map_err(|e| io_error(&e))?;
         let last_log_id = match last {
             Some((index, bytes)) => Some(codec::read_log_id_of_entry(index, &bytes)?),
             None => last_purged_log_id,
         };
-        Ok(LogState { last_purged_log_id, last_log_id })
+        Ok(LogState {
+            last_purged_log_id,
+            last_log_id,
+        })
     }
 
     async fn get_log_reader(&mut self) -> LogStore {
@@ -137,28 +152,44 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &VoteOf<TypeConfig>) -> Result<(), io::Error> {
-        self.log.save_vote(&codec::vote(vote)?).map_err(|e| io_error(&e))
+        self.log
+            .save_vote(&codec::vote(vote)?)
+            .map_err(|e| io_error(&e))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        let records = entries.iter().map(|entry| Ok((entry.log_id.index, codec::entry(entry)?)));
+        let records = entries
+            .iter()
+            .map(|entry| Ok((entry.log_id.index, codec::entry(entry)?)));
         let records = records.collect::<io::Result<Vec<_>>>()?;
-        self.log.append_unsynced(&records).map_err(|e| io_error(&e))?;
+        self.log
+            .append_unsynced(&records)
+            .map_err(|e| io_error(&e))?;
         self.remember(&entries);
-        self.syncs.send(callback).map_err(|_| io::Error::other("the log's sync thread is gone"))
+        self.syncs
+            .send(callback)
+            .map_err(|_| io::Error::other("the log's sync thread is gone"))
     }
 
     async fn truncate_after(&mut self, last: Option<LogIdOf<TypeConfig>>) -> Result<(), io::Error> {
         self.recent().clear();
-        self.log.truncate_after(last.map(|id| id.index)).map_err(|e| io_error(&e))
+        self.log
+            .truncate_after(last.map(|id| id.index))
+            .map_err(|e| io_error(&e))
     }
 
     async fn purge(&mut self, upto: LogIdOf<TypeConfig>) -> Result<(), io::Error> {
-        self.log.purge_upto(upto.index, &codec::log_id(&upto)?).map_err(|e| io_error(&e))
+        self.log
+            .purge_upto(upto.index, &codec::log_id(&upto)?)
+            .map_err(|e| io_error(&e))
     }
 }

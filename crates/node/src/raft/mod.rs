@@ -44,7 +44,10 @@ pub(crate) struct Proposal {
 
 impl Proposal {
     pub(crate) fn new(command: Command) -> Self {
-        Proposal { bytes: command.encode(), command: Arc::new(command) }
+        Proposal {
+            bytes: command.encode(),
+            command: Arc::new(command),
+        }
     }
 
     fn from_bytes(bytes: Bytes) -> Result<Self, StoreError> {
@@ -73,19 +76,27 @@ pub(crate) async fn start(region: Region, published: Arc<Published>) -> Result<R
     let config = config.validate().map_err(|e| e.to_string())?;
     let log = log_store::LogStore::open(Arc::clone(region.engine())).map_err(|e| e.to_string())?;
     let machine = StateMachine::open(region, published)?;
-    let raft = Raft::new(SOLE_NODE, Arc::new(config), network::NoNetwork, log, machine)
-        .await
-        .map_err(|e| e.to_string())?;
+    let raft = Raft::new(
+        SOLE_NODE,
+        Arc::new(config),
+        network::NoNetwork,
+        log,
+        machine,
+    )
+    .await
+    .map_err(|e| e.to_string())?;
     if !raft.is_initialized().await.map_err(|e| e.to_string())? {
         let members = BTreeMap::from([(SOLE_NODE, BasicNode::default())]);
         raft.initialize(members).await.map_err(|e| e.to_string())?;
     }
     raft.wait(Some(std::time::Duration::from_secs(600)))
-        .metrics(|m| m.current_leader == Some(SOLE_NODE) && m.last_applied.is_some(), "leader")
+        .metrics(
+            |m| m.current_leader == Some(SOLE_NODE) && m.last_applied.is_some(),
+            "leader",
+        )
         .await
         .map_err(|e| e.to_string())?;
     // A blank entry of this term behind everything that was logged before: once it is applied, so are they.
     raft.write_blank().await.map_err(|e| e.to_string())?;
     Ok(raft)
 }
-

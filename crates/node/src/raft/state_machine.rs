@@ -14,8 +14,8 @@ use openraft::{EntryPayload, Snapshot, StoredMembership};
 use atoll_store::engine::Engine;
 use atoll_store::{Command, Outcome, Region};
 
-use super::codec::{self, Place};
 use super::TypeConfig;
+use super::codec::{self, Place};
 use crate::published::Published;
 
 /// Commands applied as one group at most.
@@ -38,7 +38,12 @@ impl StateMachine {
         };
         // What was just read from the disk is flushed.
         let flushed = Arc::new(Mutex::new(place.clone()));
-        Ok(StateMachine { region, place, published, flushed })
+        Ok(StateMachine {
+            region,
+            place,
+            published,
+            flushed,
+        })
     }
 
     fn apply_group(&mut self, group: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
@@ -49,12 +54,16 @@ impl StateMachine {
                 EntryPayload::Blank => {}
                 EntryPayload::Normal(proposal) => commands.push(Arc::clone(&proposal.command)),
                 EntryPayload::Membership(membership) => {
-                    self.place.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                    self.place.membership =
+                        StoredMembership::new(Some(entry.log_id), membership.clone());
                 }
             }
         }
         let raft = codec::place(&self.place)?;
-        let applied = self.region.apply(&commands, raft).map_err(|e| codec::invalid(&e))?;
+        let applied = self
+            .region
+            .apply(&commands, raft)
+            .map_err(|e| codec::invalid(&e))?;
         let outcomes = self.published.publish(&self.region, applied);
         let mut outcomes = outcomes.into_iter();
         for (entry, responder) in group {
@@ -108,11 +117,20 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         _meta: &SnapshotMetaOf<TypeConfig>,
         _snapshot: (),
     ) -> Result<(), io::Error> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "a region of one node receives no snapshot"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a region of one node receives no snapshot",
+        ))
     }
 
-    async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<TypeConfig, ()>>, io::Error> {
-        let place = self.flushed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> Result<Option<SnapshotOf<TypeConfig, ()>>, io::Error> {
+        let place = self
+            .flushed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         Ok(place.applied.is_some().then(|| snapshot(place)))
     }
 }
@@ -130,15 +148,23 @@ impl RaftSnapshotBuilder<TypeConfig> for Flush {
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, ()>, io::Error> {
         let engine = Arc::clone(&self.engine);
         let flush = tokio::task::spawn_blocking(move || engine.flush());
-        flush.await.map_err(io::Error::other)?.map_err(|e| io::Error::other(e.to_string()))?;
+        flush
+            .await
+            .map_err(io::Error::other)?
+            .map_err(|e| io::Error::other(e.to_string()))?;
         *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = self.place.clone();
         Ok(snapshot(self.place.clone()))
     }
 }
 
 fn snapshot(place: Place) -> SnapshotOf<TypeConfig, ()> {
-    let Place { applied, membership } = place;
-    let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: applied, last_membership: membership };
+    let Place {
+        applied,
+        membership,
+    } = place;
+    let meta = SnapshotMetaOf::<TypeConfig> {
+        last_log_id: applied,
+        last_membership: membership,
+    };
     Snapshot { meta, snapshot: () }
 }
-

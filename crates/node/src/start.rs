@@ -1,0 +1,320 @@
+//! Starting and stopping a node: data directory, Raft group, links, server; and back in the other order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use atoll_core::ReplicaId;
+use atoll_store::engine::{Engine, Memory, OpenError, RocksEngine, Settings};
+use atoll_store::log::LogReader;
+use atoll_store::{Command, Identity, Region, StoreError};
+
+use crate::clock::Clock;
+use crate::config::NodeConfig;
+use crate::http;
+use crate::link::inbound::Inbound;
+use crate::link::overview::LinkBoard;
+use crate::link::{Peers, dial};
+use crate::node::{Inner, Node};
+use crate::proposer::{self, Proposer};
+use crate::published::Published;
+use crate::raft::{self, Proposal};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// How long an orderly stop waits for requests under way.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const EVENTS_QUEUED: usize = 256;
+const DISK_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
+
+/// Why a node did not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error("the configuration cannot be used: {0}")]
+    Config(String),
+    /// The data directory.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What is in it.
+    #[error("{}: {problem}", data.display())]
+    Data {
+        /// The directory.
+        data: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The address.
+    #[error("cannot listen on {address}: {source}; is another node running there?")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The Raft group.
+    #[error("the region's Raft group did not start: {0}")]
+    Raft(String),
+}
+
+/// A node that was started, and how to stop it.
+pub struct Running {
+    node: Node,
+    address: SocketAddr,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Waits until the node has failed: its storage cannot be written any more. Never returns otherwise.
+    pub async fn failed(&self) -> String {
+        let mut progress = self.node.0.published.progress();
+        match progress.wait_for(|p| p.failed.is_some()).await {
+            Ok(progress) => progress.failed.as_deref().unwrap_or_default().to_owned(),
+            Err(_) => "the node is gone".into(),
+        }
+    }
+
+    /// Stops in order: no new requests, those under way are answered, the state is flushed.
+    pub async fn stop(self) {
+        let inner = &self.node.0;
+        inner.draining.send_replace(true);
+        inner.closing.cancel();
+        let _ = tokio::time::timeout(STOP_WITHIN, self.serving).await;
+        inner.tasks.token.cancel();
+        inner.tasks.tracker.close();
+        let _ = tokio::time::timeout(STOP_WITHIN, inner.tasks.tracker.wait()).await;
+        if let Err(error) = inner.raft.shutdown().await {
+            tracing::warn!(%error, "the Raft group did not stop in order");
+        }
+        let engine = Arc::clone(&inner.engine);
+        match tokio::task::spawn_blocking(move || engine.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the last flush failed; the log will be applied again")
+            }
+            Err(error) => tracing::warn!(%error, "the last flush did not end"),
+        }
+    }
+}
+
+impl Node {
+    /// Starts a node: opens its data, applies what was logged and not flushed, serves.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: NodeConfig) -> Result<Running, StartError> {
+        config.check().map_err(StartError::Config)?;
+        let listener =
+            TcpListener::bind(config.listen)
+                .await
+                .map_err(|source| StartError::Listen {
+                    address: config.listen,
+                    source,
+                })?;
+        Node::start_on(config, listener).await
+    }
+
+    /// Starts a node on a socket that listens already.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_on(
+        config: NodeConfig,
+        listener: TcpListener,
+    ) -> Result<Running, StartError> {
+        config.check().map_err(StartError::Config)?;
+        let listen = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
+        let address = listener.local_addr().map_err(listen)?;
+        let region = open(&config)?;
+        let identity = region.identity().clone();
+        let engine = Arc::clone(region.engine());
+        let shift_ms = config
+            .testing
+            .as_ref()
+            .map_or(0, |testing| testing.clock_shift_ms);
+        let clock = Clock::new(shift_ms);
+        let metrics = Arc::new(Metrics::new());
+        let counted = Arc::clone(&metrics);
+        let published = Arc::new(Published::new(
+            &region,
+            Box::new(move |conflicts| conflicts.iter().for_each(|c| counted.conflict(c))),
+        ));
+        let raft = raft::start(region, Arc::clone(&published))
+            .await
+            .map_err(StartError::Raft)?;
+        let (proposer, waiting) = Proposer::new(config.limits.pending_writes);
+        let inner = Arc::new(Inner {
+            board: Arc::new(LinkBoard::new(&config.region, &config.links)),
+            peers: Peers::new(identity.replica),
+            log: LogReader::new(Arc::clone(&engine)),
+            clock,
+            identity,
+            published,
+            engine,
+            raft: raft.clone(),
+            metrics,
+            tasks: Tasks::new(),
+            proposer,
+            disk: Mutex::new(None),
+            draining: watch::channel(false).0,
+            closing: CancellationToken::new(),
+            config,
+        });
+        let node = Node(Arc::clone(&inner));
+        node.observe();
+        node.tell_the_log().await.map_err(StartError::Raft)?;
+        inner
+            .tasks
+            .spawn_until_stopped(proposer::run(raft, clock, waiting));
+        inner
+            .tasks
+            .spawn_until_stopped(watch_disk(Arc::clone(&inner)));
+        node.open_links();
+        let stopping = inner.closing.clone();
+        let serving = tokio::spawn(http::serve(node.clone(), listener, async move {
+            stopping.cancelled().await;
+        }));
+        Ok(Running {
+            node,
+            address,
+            serving,
+        })
+    }
+
+    /// Announces the replica id, once in its life, and the collections as configured.
+    async fn tell_the_log(&self) -> Result<(), String> {
+        let inner = &self.0;
+        let announce = Command::Announce {
+            now: inner.clock.timestamp(),
+        };
+        inner
+            .raft
+            .client_write(Proposal::new(announce))
+            .await
+            .map_err(|e| e.to_string())?;
+        if let Some(declared) = inner.config.declared_collections()? {
+            let specs = declared.into_iter().map(Into::into).collect();
+            self.configure(specs)
+                .await
+                .map_err(|refusal| refusal.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn open_links(&self) {
+        let inner = &self.0;
+        let (events, received) = mpsc::channel(EVENTS_QUEUED);
+        let endpoints: BTreeMap<&str, &str> = inner
+            .config
+            .peers
+            .iter()
+            .map(|peer| (peer.region.as_str(), peer.endpoint.as_str()))
+            .collect();
+        for (slot, link) in inner.config.links.iter().enumerate() {
+            let endpoint = endpoints
+                .get(link.from.as_str())
+                .copied()
+                .unwrap_or_default()
+                .to_owned();
+            inner.tasks.spawn_until_stopped(dial::keep_dialing(
+                slot,
+                endpoint,
+                Arc::clone(&inner.board),
+                events.clone(),
+                inner.board.wanted(slot),
+                rand::random(),
+            ));
+        }
+        let inbound = Inbound::new(Arc::clone(inner));
+        // The sender kept here keeps the task alive in a region without incoming links: it has housekeeping.
+        inner.tasks.spawn_until_stopped(async move {
+            inbound.run(received).await;
+            drop(events);
+        });
+    }
+
+    fn observe(&self) {
+        let weak = Arc::downgrade(&self.0);
+        self.0.metrics.set_observer(Arc::new(move || {
+            weak.upgrade()
+                .map(|inner| inner.gauges())
+                .unwrap_or_default()
+        }));
+    }
+}
+
+/// Looks at the disk now and then: writes are refused before it is full.
+async fn watch_disk(inner: Arc<Inner>) {
+    loop {
+        let full = inner.engine.writable().err().map(|error| error.to_string());
+        *inner.disk.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        tokio::time::sleep(DISK_LOOKED_AT_EVERY).await;
+    }
+}
+
+/// Opens the data directory, forming the region when it is empty.
+fn open(config: &NodeConfig) -> Result<Region, StartError> {
+    let settings = Settings {
+        memory: Memory::new(config.memory.cache_bytes, config.memory.buffer_bytes),
+        ..Settings::default()
+    };
+    let engine: Arc<dyn Engine> = Arc::new(RocksEngine::open(&config.data, &settings)?);
+    let data = |problem: String| StartError::Data {
+        data: config.data.clone(),
+        problem,
+    };
+    let store_error = |error: StoreError| data(error.to_string());
+    let store = config.store_id().map_err(StartError::Config)?;
+    let name = config.region_name().map_err(StartError::Config)?;
+    match Region::identity_in(&*engine).map_err(store_error)? {
+        Some(found) if found.store != store => {
+            let problem = format!(
+                "holds data of store {}, and the configuration says {store}; check store.id and data",
+                found.store
+            );
+            return Err(data(problem));
+        }
+        Some(found) if found.region != name => {
+            let problem = format!(
+                "holds data of region {}, and the configuration says {name}; check region and data",
+                found.region
+            );
+            return Err(data(problem));
+        }
+        Some(_) => {}
+        None => {
+            let replica = ReplicaId(rand::random::<u64>().max(1));
+            let identity = Identity {
+                store,
+                region: name,
+                replica,
+            };
+            Region::form(&*engine, &identity).map_err(store_error)?;
+        }
+    }
+    let region = Region::open(engine).map_err(store_error)?;
+    region.ok_or_else(|| {
+        data("was formed and is empty again; is something else writing there?".into())
+    })
+}
