@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Delay everything that passes through a TCP port
     #[command(hide = true)]
     Proxy(commands::proxy::ProxyCommand),
+    /// Show what Atoll does, with every claim checked
+    #[command(hide = true)]
+    Demo(commands::demo::DemoCommand),
 }
 
 impl Command {

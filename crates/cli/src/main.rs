@@ -7,9 +7,11 @@
 
 mod arguments;
 mod commands;
+mod demo;
 mod dev;
 mod failure;
 mod ledger;
+mod metrics;
 mod output;
 mod progress;
 mod target;

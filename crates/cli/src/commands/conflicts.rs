@@ -1,7 +1,7 @@
 //! `atoll conflicts`: the ledger, and its resolution by a person.
 
 use atoll_api::http::{Conflict, ConflictList, ConflictQuery, ConflictVersion, RawJson};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::failure::Failure;
 use crate::ledger::{self, Choice};
@@ -48,19 +48,19 @@ struct List {
 }
 
 #[derive(Args, Debug)]
-#[group(id = "choice", required = true, multiple = false)]
+#[group(skip)]
+#[command(group = ArgGroup::new("choice").required(true).args(["take", "value", "delete"]))]
 struct Resolve {
     /// Conflict
-    #[arg(group = "what")]
     id: String,
     /// Take the version of this region (or with this dot)
-    #[arg(long, value_name = "REGION", group = "choice")]
+    #[arg(long, value_name = "REGION")]
     take: Option<String>,
     /// Take this value (JSON)
-    #[arg(long, value_name = "JSON", group = "choice")]
+    #[arg(long, value_name = "JSON")]
     value: Option<String>,
     /// Delete it
-    #[arg(long, group = "choice")]
+    #[arg(long)]
     delete: bool,
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod conditions;
 pub(crate) mod conflicts;
 pub(crate) mod crds;
 pub(crate) mod delete;
+pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod export;
 pub(crate) mod get;
@@ -41,5 +42,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Completion(command) => command.run(),
         Command::Version => version::run(&target),
         Command::Proxy(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
     }
 }
