@@ -37,7 +37,7 @@ pub(crate) async fn put_collections(State(http): State<Http>, request: Request) 
     let head = Head::read(http.node().identity().store, &parts.headers)?;
     query::none(&parts.uri)?;
     head.media.json_only()?;
-    let body = body::read_json(&http, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
+    let body = body::read_json(&http, &head, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
     let CollectionList { collections } = batch::shape(&body)?;
     let declared = declare_collections(&collections, &regions(&http)).map_err(|errors| {
         let problems: Vec<String> = errors.iter().map(ToString::to_string).collect();

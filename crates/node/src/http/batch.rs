@@ -30,7 +30,7 @@ pub(crate) async fn batch(State(http): State<Http>, request: Request) -> Answer 
     super::query::none(&parts.uri)?;
     check_head(&http, &head)?;
     let depth_max = JSON_DEPTH_MAX + DEPTH_OF_VALUES;
-    let body = body::read_json(&http, body, REQUEST_BYTES_MAX, depth_max).await?;
+    let body = body::read_json(&http, &head, body, REQUEST_BYTES_MAX, depth_max).await?;
     let BatchRequest { operations } = shape(&body)?;
     check_count(operations.len())?;
     let catalog = http.node().catalog();

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use atoll_api::http::Reason;
 
 use super::bounds::JSON_DEPTH_MAX;
+use super::head::Head;
 use super::problem::Refused;
 use super::{Http, depth};
 
@@ -36,11 +37,19 @@ impl Deref for Held {
 }
 
 /// Reads a body of at most `bytes_max` bytes.
-pub(crate) async fn read(http: &Http, body: Body, bytes_max: usize) -> Result<Held, Refused> {
+pub(crate) async fn read(
+    http: &Http,
+    head: &Head,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Held, Refused> {
     let timeout = http.bounds().body_timeout;
     let mut reading = Reading::new(http, body, bytes_max);
     match tokio::time::timeout(timeout, reading.run()).await {
         Ok(Err(refused)) => {
+            if head.holds_body_back {
+                return Err(refused);
+            }
             let _ = tokio::time::timeout(LINGER_TIMEOUT, reading.linger()).await;
             Err(refused)
         }
@@ -55,11 +64,12 @@ pub(crate) async fn read(http: &Http, body: Body, bytes_max: usize) -> Result<He
 /// Reads a body that is JSON: UTF-8, and not nested too deeply. What it means is the caller's to find out.
 pub(crate) async fn read_json(
     http: &Http,
+    head: &Head,
     body: Body,
     bytes_max: usize,
     depth_max: usize,
 ) -> Result<Held, Refused> {
-    let held = read(http, body, bytes_max).await?;
+    let held = read(http, head, body, bytes_max).await?;
     check_json(&held, depth_max)?;
     Ok(held)
 }

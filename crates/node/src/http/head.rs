@@ -30,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) trace: Bytes,
     /// `Content-Type`.
     pub(crate) media: Media,
+    /// `Expect`: the body comes only once it is asked for.
+    pub(crate) holds_body_back: bool,
 }
 
 impl Head {
@@ -88,6 +90,10 @@ impl Head {
                     Reason::UnsupportedMediaType,
                     "bodies are taken as they are; send it without Content-Encoding",
                 ))
+            }
+            "expect" => {
+                self.holds_body_back = true;
+                Ok(())
             }
             header::TRACEPARENT => {
                 if is_traceparent(value.as_bytes()) {

@@ -33,6 +33,8 @@ mod server;
 mod session;
 mod several;
 mod shown;
+#[cfg(test)]
+mod slow_clients;
 mod state;
 mod time;
 mod write;
@@ -68,8 +70,7 @@ struct Shared {
 }
 
 impl Http {
-    fn new(node: Node, stopping: CancellationToken) -> Http {
-        let bounds = Bounds::of(node.config());
+    fn new(node: Node, bounds: Bounds, stopping: CancellationToken) -> Http {
         let bodies = Arc::new(Semaphore::new(bounds.body_memory_bytes / 1024));
         let followers = Arc::new(Semaphore::new(bounds::FOLLOWERS_MAX));
         Http(Arc::new(Shared {

@@ -40,13 +40,24 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) {
+    let bounds = Bounds::of(node.config());
+    serve_within(bounds, node, listener, shutdown).await;
+}
+
+/// The same, within other bounds than the configuration's.
+pub(super) async fn serve_within(
+    bounds: Bounds,
+    node: Node,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let stopping = CancellationToken::new();
-    let http = Http::new(node, stopping.clone());
+    let http = Http::new(node, bounds.clone(), stopping.clone());
     let server = Server {
         builder: builder(),
-        router: router::router(http.clone()),
-        bounds: http.bounds().clone(),
-        free: Arc::new(Semaphore::new(http.bounds().connections)),
+        router: router::router(http),
+        free: Arc::new(Semaphore::new(bounds.connections)),
+        bounds,
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
         stopping: stopping.clone(),
         killed: CancellationToken::new(),

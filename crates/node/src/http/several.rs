@@ -24,7 +24,7 @@ pub(crate) async fn read_keys(State(http): State<Http>, request: Request) -> Ans
     let head = Head::read(http.node().identity().store, &parts.headers)?;
     super::query::none(&parts.uri)?;
     head.media.json_only()?;
-    let body = body::read_json(&http, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
+    let body = body::read_json(&http, &head, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
     let ReadRequest { keys } = batch::shape(&body)?;
     if keys.len() > LIMIT_MAX {
         let detail = format!("at most {LIMIT_MAX} keys are read at once");

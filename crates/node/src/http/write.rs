@@ -27,7 +27,7 @@ pub(crate) async fn put_key(State(http): State<Http>, request: Request) -> Answe
     if target.spec.data_type == DataType::Document {
         target.head.media.json_only()?;
     }
-    let body = body::read(&http, body, VALUE_BYTES_MAX).await?;
+    let body = body::read(&http, &target.head, body, VALUE_BYTES_MAX).await?;
     let value = value_of(&target, body.clone())?;
     commit(&http, target, Action::Put(value)).await
 }
@@ -35,14 +35,14 @@ pub(crate) async fn put_key(State(http): State<Http>, request: Request) -> Answe
 pub(crate) async fn patch_key(State(http): State<Http>, request: Request) -> Answer {
     let (target, body) = Target::of(&http, request, path::key)?;
     target.head.media.patch_only()?;
-    let body = body::read_json(&http, body, VALUE_BYTES_MAX, JSON_DEPTH_MAX).await?;
+    let body = body::read_json(&http, &target.head, body, VALUE_BYTES_MAX, JSON_DEPTH_MAX).await?;
     commit(&http, target, Action::Patch(body.clone())).await
 }
 
 pub(crate) async fn operate_on_key(State(http): State<Http>, request: Request) -> Answer {
     let (target, body) = Target::of(&http, request, path::key_of_operations)?;
     target.head.media.json_only()?;
-    let body = body::read_json(&http, body, VALUE_BYTES_MAX, JSON_DEPTH_MAX).await?;
+    let body = body::read_json(&http, &target.head, body, VALUE_BYTES_MAX, JSON_DEPTH_MAX).await?;
     commit(&http, target, Action::Ops(body.clone())).await
 }
 

@@ -998,7 +998,8 @@ async fn hostile_requests_are_refused_by_name_and_change_nothing() {
         let (status, reason) = answer
             .as_ref()
             .map_or((0, String::new()), |a| (a.status, a.reason()));
-        let path: String = row.path.chars().take(60).collect();
+        let path = row.path.replace(&tokens.cursor_kind, "<session>");
+        let path: String = path.chars().take(60).collect();
         writeln!(
             table,
             "{status} {reason:20} {:48} {} {path}",
