@@ -10,6 +10,8 @@ use crate::support::model::{Model, as_json};
 use crate::support::replica::Clock;
 
 /// Entries in causal order have times in that order, whatever the clocks of their regions say.
+///
+/// Caught: a time that follows the proposed one alone.
 fn times_extend_causal_order(history: &History) -> TestCaseResult {
     let world = World::settled(history);
     let entries = world.entries();

@@ -12,6 +12,10 @@ use crate::support::law;
 use crate::support::oracle::Oracle;
 
 /// Each version names its smallest conflicting partner, and every row is named.
+///
+/// Caught: the greatest partner, or the first to come, or the smallest by replica before time; an early stop
+/// at any version that has met somebody; history not searched; a narrowed context that conflicts with
+/// everything before it, with nothing before it, or with what was cleared from above.
 fn rows_are_the_definition(history: &History) -> TestCaseResult {
     let mut world = World::after(history);
     // What a region lists follows from what it holds, in the middle of things, too.

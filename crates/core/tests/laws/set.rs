@@ -36,7 +36,8 @@ fn removes(asked: &Asked, element: &String) -> bool {
 /// An element is there when some add of it is unseen by every remove of it: by what the writer had read,
 /// and by what came before in the same entry.
 ///
-/// Caught: a remove that takes all marks of an element, seen or not.
+/// Caught: a remove that takes all marks of an element, seen or not; a context raised by the dot of its own
+/// entry, which then covers all that its origin wrote before.
 fn adds_win(history: &History) -> TestCaseResult {
     let world = World::settled(history);
     for key in ["k", "k2"].map(key) {

@@ -269,7 +269,10 @@ fn change(data_type: DataType, n: u64, what: usize, detail: usize) -> Action {
 
 /// Several regions, and what clients asked of them.
 pub(crate) struct World {
+    /// The declaration under which readers look.
     pub(crate) spec: CollectionSpec,
+    /// The one that each region writes under: it may lag behind the others.
+    pub(crate) revisions: Vec<CollectionSpec>,
     pub(crate) regions: Regions,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) asked: Vec<Asked>,
@@ -298,6 +301,7 @@ impl World {
             regions.admit(replica.id, format!("r{i}").parse().expect("a region name"));
         }
         World {
+            revisions: vec![spec.clone(); clocks.len()],
             spec,
             regions,
             replicas,
@@ -369,7 +373,7 @@ impl World {
     ) -> Result<Option<Rc<Entry>>, Rejection> {
         let now = u64::try_from(self.now_ms + self.clocks[by]).expect("after 1970");
         let lens = Lens {
-            spec: &self.spec,
+            spec: &self.revisions[by],
             regions: &self.regions,
         };
         let intent = |(key, action): &(Key, Action)| Intent {
