@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Conflicts(commands::conflicts::ConflictsCommand),
     /// Prove that regions are equal, or name what differs
     Verify(commands::verify::VerifyCommand),
+    /// Generate load; measure latency and server CPU
+    Bench(commands::bench::BenchCommand),
     /// Print the custom resource definitions
     Crds,
     /// Print a completion script

@@ -6,6 +6,7 @@
 //! - `output`, `wording`, `failure`: all that people see
 
 mod arguments;
+mod bench;
 mod commands;
 mod demo;
 mod dev;

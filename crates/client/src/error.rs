@@ -123,7 +123,7 @@ impl ClientError {
 }
 
 /// The last cause of a chain: libraries wrap it in words that say nothing.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -3,11 +3,13 @@
 //! Nothing else in Atoll makes HTTP calls: timeouts, retries and headers live here.
 //!
 //! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger` and `admin` by topic
+//! - [`Connection`]: one bare connection, for load generators
 //! - [`Session`]: all that a client has seen
 //! - [`link`]: the long-lived stream between two regions
 
 mod admin;
 mod client;
+mod connection;
 mod data;
 mod error;
 mod ledger;
@@ -16,6 +18,7 @@ mod options;
 mod session;
 
 pub use client::{Client, Settings};
+pub use connection::{Connection, RawAnswer};
 pub use data::{Changes, Content, Read};
 pub use error::ClientError;
 pub use options::{ReadOptions, WriteOptions};

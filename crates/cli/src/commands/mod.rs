@@ -1,5 +1,6 @@
 //! One file for each command, and no more in it than asking and showing.
 
+pub(crate) mod bench;
 pub(crate) mod completion;
 pub(crate) mod conditions;
 pub(crate) mod conflicts;
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Status(command) => command.run(&target).await,
         Command::Conflicts(command) => command.run(&target).await,
         Command::Verify(command) => command.run(&target).await,
+        Command::Bench(command) => command.run(&target).await,
         Command::Crds => crds::run(&target),
         Command::Completion(command) => command.run(),
         Command::Version => version::run(&target),

@@ -54,11 +54,8 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let published = control::publish(&entry)?;
     output::line(&welcome(&manifest, &entry, &settings));
     let mut manifest = manifest;
-    loop {
-        match signals.next().await {
-            Signal::Reload => reload::reload(&settings.files, &mut manifest, &entry).await,
-            Signal::End => break,
-        }
+    while signals.next().await == Signal::Reload {
+        reload::reload(&settings.files, &mut manifest, &entry).await;
     }
     output::note("Stopping.");
     drop(published);

@@ -1,0 +1,140 @@
+//! One connection, one request at a time, as lean as HTTP/1.1 gets: for load generators.
+//!
+//! Nothing is retried, pooled or remembered. What people and programs want is [`crate::Client`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::error::{ClientError, innermost};
+
+/// An open connection; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+    server: String,
+    host: HeaderValue,
+    request_timeout: Duration,
+}
+
+/// An answer in full, whatever its status.
+#[derive(Clone, Debug)]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Connection {
+    /// Connects to the server at `http://host:port`.
+    ///
+    /// # Errors
+    /// When it is no address, or nobody answers there within `request_timeout`.
+    pub async fn open(server: &str, request_timeout: Duration) -> Result<Self, ClientError> {
+        let invalid = || ClientError::InvalidServer {
+            server: server.to_owned(),
+        };
+        let uri: Uri = server.parse().map_err(|_| invalid())?;
+        let authority = uri.authority().ok_or_else(invalid)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid())?;
+        let address = format!(
+            "{}:{}",
+            authority.host(),
+            authority.port_u16().unwrap_or(80)
+        );
+        let opening = async {
+            let tcp = TcpStream::connect(address)
+                .await
+                .map_err(|error| error.to_string())?;
+            tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+            let handshake = http1::handshake(TokioIo::new(tcp)).await;
+            handshake.map_err(|error| innermost(&error))
+        };
+        let (sender, driver) = timeout(request_timeout, opening)
+            .await
+            .map_err(|_| too_slow(server, request_timeout))?
+            .map_err(|cause| ClientError::Unreachable {
+                server: server.to_owned(),
+                cause,
+            })?;
+        // The task ends with the connection, at the latest when `Connection` is dropped.
+        let driver = tokio::spawn(async move {
+            let _ = driver.await;
+        });
+        Ok(Connection {
+            sender,
+            driver,
+            server: server.to_owned(),
+            host,
+            request_timeout,
+        })
+    }
+
+    /// Sends a request and waits for its answer. `path` is used as it is: encode it before.
+    ///
+    /// # Errors
+    /// When the connection breaks or no answer comes in time; it is of no more use then.
+    pub async fn send(
+        &mut self,
+        method: &Method,
+        path: &str,
+        media_type: Option<&'static str>,
+        body: Bytes,
+    ) -> Result<RawAnswer, ClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.host)
+            .header(USER_AGENT, crate::USER_AGENT);
+        if let Some(media_type) = media_type {
+            request = request.header(CONTENT_TYPE, media_type);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|_| ClientError::UnusableKey)?;
+        let answering = async {
+            self.sender.ready().await?;
+            let response = self.sender.send_request(request).await?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(RawAnswer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body,
+            })
+        };
+        match timeout(self.request_timeout, answering).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(ClientError::Broken {
+                server: self.server.clone(),
+                cause: innermost(&error),
+            }),
+            Err(_) => Err(too_slow(&self.server, self.request_timeout)),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn too_slow(server: &str, timeout: Duration) -> ClientError {
+    ClientError::Timeout {
+        server: server.to_owned(),
+        timeout,
+    }
+}
