@@ -121,12 +121,22 @@ impl WriteSource {
 }
 
 impl Taking {
+    /// When it was written.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.source.entry.time
+    }
+
+    /// Whether its writer had seen this version.
+    pub(crate) fn has_seen(&self, dot: Dot) -> bool {
+        self.source.context().covers(dot)
+    }
+
     /// Whether it takes this version, if both are of one slot.
     pub(crate) fn takes(&self, version: &Written) -> bool {
         if self.by == version.dot {
             return self.drops && self.source.place > version.source.place;
         }
-        self.source.context().covers(version.dot)
+        self.has_seen(version.dot)
     }
 }
 

@@ -6,7 +6,9 @@
 //! this region noticed a conflict), and ledger rows older than what some region trimmed.
 //!
 //! Seen to fail: a relay that decodes and encodes entries and loses a write (`Mischief::LoseWrites`), a
-//! region that forgets a sibling (`Mischief::LoseSibling`) or a ledger row (`Mischief::LoseRow`).
+//! region that forgets a sibling (`Mischief::LoseSibling`) or a ledger row (`Mischief::LoseRow`); and, by
+//! hand, a ledger in core that names the largest partner instead of the smallest, and a store that forgets
+//! history which is stable while what replaced it is not.
 
 use atoll_core::slot::Version;
 use atoll_core::view::{self, Lens};

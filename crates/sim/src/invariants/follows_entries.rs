@@ -5,26 +5,31 @@
 //! - An element is in a set when an add of it stands. A counter is the sum of the additions that no reset
 //!   had seen.
 //! - The ledger has a row for each version that a concurrent one disagrees with; it names the smallest such.
+//!   A conflict that no policy decides is resolved by the first write that had seen both.
 //!
-//! Seen to fail: `Mischief::LoseSibling`, `Mischief::LoseRow`; and, by hand, a ledger in core that names the
-//! largest partner instead of the smallest.
+//! Seen to fail: `Mischief::LoseSibling`, `Mischief::LoseRow`; and, by hand, an apply in core that does not
+//! look at narrowed contexts, and a ledger that notes of its first version only whether it creates.
 
 use std::collections::BTreeMap;
 
 use atoll_core::conflict::conflict_id;
 use atoll_core::slot::Partner;
 use atoll_core::state::{ConflictId, LedgerRow, SlotName};
+use atoll_core::view;
 use atoll_core::{Dot, Path, ReplicaId, Slot, Timestamp};
 
 use super::Violation;
-use crate::book::{Book, KeyBook, KeyName, SlotBook, Written};
+use crate::book::{Book, KeyBook, KeyName, SlotBook, Taking, Written};
 use crate::snapshot::Snapshot;
 
 const NAME: &str = "follows-entries";
 
+/// Ledger rows, and when the first write came that had seen both of their versions.
+type Rows = BTreeMap<ConflictId, (LedgerRow, Option<Timestamp>)>;
+
 /// Compares a region, which holds all entries, with what they say. Rows detected before `trimmed` may be gone.
 pub(crate) fn check(region: &Snapshot, book: &Book, trimmed: Timestamp) -> Result<(), Violation> {
-    let mut rows = BTreeMap::new();
+    let mut rows: Rows = BTreeMap::new();
     for (name, key) in book.keys() {
         let slots = region.slots.get(name).map_or(&[][..], Vec::as_slice);
         check_key(name, key, slots).map_err(|what| {
@@ -35,7 +40,7 @@ pub(crate) fn check(region: &Snapshot, book: &Book, trimmed: Timestamp) -> Resul
             add_rows(name, key, path, slot, &mut rows);
         }
     }
-    rows.retain(|_, row| row.first.time.max(row.second.time) >= trimmed);
+    rows.retain(|_, (row, _)| row.first.time.max(row.second.time) >= trimmed);
     check_ledger(region, &rows).map_err(|what| {
         let what = format!("r{}: {what}", region.region);
         Violation::new(NAME, what)
@@ -98,13 +103,7 @@ fn sum(slot: &SlotBook) -> i128 {
 }
 
 /// The rows of one slot: every version against every other.
-fn add_rows(
-    name: &KeyName,
-    key: &KeyBook,
-    path: &Path,
-    slot: &SlotBook,
-    rows: &mut BTreeMap<ConflictId, LedgerRow>,
-) {
+fn add_rows(name: &KeyName, key: &KeyBook, path: &Path, slot: &SlotBook, rows: &mut Rows) {
     let at = || SlotName {
         collection: name.0.clone(),
         key: name.1.clone(),
@@ -123,14 +122,20 @@ fn add_rows(
             (partner, version)
         };
         let id = conflict_id(&at(), version.dot, partner.dot);
-        let row = rows.entry(id).or_insert_with(|| LedgerRow {
-            at: at(),
-            first: as_partner(first),
-            second: as_partner(second),
-            classes: (first.content.class(), second.content.class()),
-            creates: first.creates && second.creates,
-            named_by_first: false,
-            named_by_second: false,
+        let (row, _) = rows.entry(id).or_insert_with(|| {
+            let row = LedgerRow {
+                at: at(),
+                first: as_partner(first),
+                second: as_partner(second),
+                classes: (first.content.class(), second.content.class()),
+                creates: first.creates && second.creates,
+                named_by_first: false,
+                named_by_second: false,
+            };
+            let saw_both = key
+                .takings(path)
+                .filter(|taking| taking.has_seen(version.dot) && taking.has_seen(partner.dot));
+            (row, saw_both.map(Taking::time).min())
         });
         row.named_by_first |= is_first;
         row.named_by_second |= !is_first;
@@ -170,14 +175,26 @@ fn as_partner(version: &Written) -> Partner {
     }
 }
 
-fn check_ledger(region: &Snapshot, rows: &BTreeMap<ConflictId, LedgerRow>) -> Result<(), String> {
-    for (id, row) in rows {
-        match region.conflicts.get(id) {
-            Some(found) if found.row == *row => {}
-            found => {
-                let found = found.map(|conflict| &conflict.row);
-                return Err(format!("ledger row {id} is {found:#?}, not {row:#?}"));
-            }
+fn check_ledger(region: &Snapshot, rows: &Rows) -> Result<(), String> {
+    for (id, (row, saw_both)) in rows {
+        let Some(found) = region.conflicts.get(id) else {
+            return Err(format!("there is no ledger row {id}: {row:#?}"));
+        };
+        if found.row != *row {
+            return Err(format!("ledger row {id} is {:#?}, not {row:#?}", found.row));
+        }
+        let Some(lens) = region.catalog.lens(&row.at.collection) else {
+            continue;
+        };
+        let resolved = match view::verdict(&lens, row).winner {
+            Some(_) => Some(row.first.time.max(row.second.time)),
+            None => *saw_both,
+        };
+        if found.resolved != resolved {
+            let found = found.resolved;
+            return Err(format!(
+                "{row:#?} was resolved at {resolved:?}, not {found:?}"
+            ));
         }
     }
     match region
