@@ -1,7 +1,7 @@
 //! HTTP v1: turns requests into core types, asks the node, and turns its answers into responses.
 //!
 //! connection ([`server`]) → [`observe`] (admission, metrics, session header) → [`router`] → one file a
-//! subject: [`read`], [`page`], [`several`], [`write`], [`batch`], [`changes`], [`conflicts`], [`state`],
+//! subject: [`read`], [`page`], [`several`], [`mod@write`], [`batch`], [`changes`], [`conflicts`], [`state`],
 //! [`admin`], [`probes`]. What they share: [`head`] reads headers, [`body`] bodies, [`path`] and [`query`]
 //! the address; [`problem`] is the one mapping of refusals.
 //!

@@ -174,7 +174,7 @@ async fn a_follower_sees_changes_as_they_come_until_the_node_stops() {
     );
     let (rest, ()) = tokio::join!(stream.collect::<Vec<_>>(), store.running.stop());
     assert!(
-        rest.iter().all(|chunk| chunk.is_ok()),
+        rest.iter().all(Result::is_ok),
         "it ends, it does not break off"
     );
 }
