@@ -5,6 +5,7 @@ mod changes;
 mod conditions;
 mod hostile;
 mod pages;
+mod regions;
 mod routes;
 mod server;
 mod support;

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const COLLECTIONS: &str = "[{name: pages, type: Register}, {name: users, type: Document}, \
      {name: hits, type: Counter}, {name: tags, type: Set}, {name: carts, type: Map}, \
@@ -28,14 +28,20 @@ impl Store {
 
     /// With further lines of configuration.
     pub(crate) async fn start_with(more: &str) -> Store {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Store::start_region("eu", listener, more).await
+    }
+
+    /// A node of this region, behind a socket that listens already.
+    pub(crate) async fn start_region(region: &str, listener: TcpListener, more: &str) -> Store {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
-            "store: {{name: shop, id: 00000000000000aa}}\nregion: eu\nlisten: 127.0.0.1:0\ndata: {}\n\
+            "store: {{name: shop, id: 00000000000000aa}}\nregion: {region}\nlisten: 127.0.0.1:0\ndata: {}\n\
              collections: {COLLECTIONS}\n{more}",
             data.path().display()
         );
         let config = NodeConfig::from_yaml("node.yaml", &text).unwrap();
-        let running = Node::start(config).await.unwrap();
+        let running = Node::start_on(config, listener).await.unwrap();
         Store {
             base: format!("http://{}", running.address()),
             client: Client::builder().build().unwrap(),
