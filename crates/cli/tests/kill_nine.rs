@@ -18,7 +18,7 @@ use atoll_client::{Client, ClientError, Content, ReadOptions, WriteOptions};
 use atoll_core::{Dot, ReplicaId, VersionVector};
 use serde_json::json;
 use support::history::{self, Put};
-use support::store::{Plan, Store};
+use support::store::{Plan, Region, Store};
 use support::{changes, equal, until};
 
 const WRITERS: usize = 32;
@@ -162,6 +162,15 @@ async fn what_was_acknowledged_survives_kills() {
         book.unknown.len(),
         book.failures
     );
+    check(&store, &book).await;
+
+    store.regions.iter_mut().for_each(Region::kill);
+    store.regions.iter_mut().for_each(Region::start);
+    for region in &mut store.regions {
+        region.ready().await;
+    }
+    store.settle().await;
+    println!("all killed at once and started again");
     check(&store, &book).await;
 }
 
