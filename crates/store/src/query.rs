@@ -7,16 +7,16 @@ use bytes::Bytes;
 use atoll_core::content::Content;
 use atoll_core::state::{ConflictId, LedgerRow, SlotName};
 use atoll_core::view::{self, Lens};
-use atoll_core::{
-    CollectionName, Dot, Entry, Key, Path, Slot, SlotWrite, Timestamp, VersionVector, wire,
-};
+use atoll_core::{CollectionName, Dot, Key, Path, Slot, SlotWrite, Timestamp, wire};
 
 use crate::engine::{Direction, Family, Read};
 use crate::error::StoreError;
 use crate::records::applied::{self, Applied};
 use crate::records::arrival::{self, Arrival};
-use crate::records::{ledger_row, log_index, slot, slot_key, superseded};
+use crate::records::ledger_row::{self, KeptRow};
+use crate::records::{log_index, slot, slot_key};
 use crate::region::Catalog;
+use crate::transaction::Transaction;
 
 /// All slots of a key, in path order.
 pub type Slots = Vec<(Path, Slot)>;
@@ -64,7 +64,7 @@ pub struct PageBounds {
     pub end: Bytes,
     /// At most this many.
     pub limit: usize,
-    /// Stop before the slots read exceed this many bytes, but show at least one key.
+    /// Stop once the slots read exceed this many bytes; at least one key is shown.
     pub bytes_max: usize,
 }
 
@@ -184,32 +184,7 @@ pub fn arrival_of(read: &dyn Read, dot: Dot) -> Result<Option<Arrival>, StoreErr
         .transpose()?)
 }
 
-/// The context with which an entry wrote to a slot's key.
-pub(crate) fn context_in(entry: &Entry, at: &SlotName) -> VersionVector {
-    let wrote = |o: &&atoll_core::Operation| o.collection == at.collection && o.key == at.key;
-    let narrowed = entry
-        .operations
-        .iter()
-        .find(wrote)
-        .and_then(|o| o.context.clone());
-    narrowed.unwrap_or_else(|| entry.dependencies.clone())
-}
-
-pub(crate) fn context_of(
-    read: &dyn Read,
-    at: &SlotName,
-    dot: Dot,
-) -> Result<Option<VersionVector>, StoreError> {
-    let Some(arrival) = arrival_of(read, dot)? else {
-        return Ok(None);
-    };
-    Ok(Some(context_in(&wire::decode_entry(&arrival.frame)?, at)))
-}
-
-pub(crate) fn ledger_row(
-    read: &dyn Read,
-    id: ConflictId,
-) -> Result<Option<(LedgerRow, u64)>, StoreError> {
+pub(crate) fn ledger_row(read: &dyn Read, id: ConflictId) -> Result<Option<KeptRow>, StoreError> {
     let Some(time) = read.get(Family::Ledger, &ledger_row::id_key(id))? else {
         return Ok(None);
     };
@@ -247,7 +222,7 @@ pub fn conflict(
     id: ConflictId,
 ) -> Result<Option<Conflict>, StoreError> {
     match ledger_row(read, id)? {
-        Some((row, seen_here_ms)) => read_conflict(read, catalog, id, row, seen_here_ms),
+        Some(kept) => read_conflict(read, catalog, id, kept),
         None => Ok(None),
     }
 }
@@ -289,12 +264,12 @@ pub fn conflicts(
         };
         start = Bound::Excluded(last.clone());
         for (key, value) in rows {
-            let (row, seen_here_ms) = ledger_row::decode(value)?;
-            if collection.is_some_and(|c| *c != row.at.collection) {
+            let kept = ledger_row::decode(value)?;
+            if collection.is_some_and(|c| *c != kept.row.at.collection) {
                 continue;
             }
-            let id = ledger_row::decode_id(&key)?;
-            if let Some(conflict) = read_conflict(read, catalog, id, row, seen_here_ms)?
+            let (_, id) = ledger_row::decode_key(&key)?;
+            if let Some(conflict) = read_conflict(read, catalog, id, kept)?
                 && !visit(conflict)
             {
                 return Ok(());
@@ -307,9 +282,13 @@ fn read_conflict(
     read: &dyn Read,
     catalog: &Catalog,
     id: ConflictId,
-    row: LedgerRow,
-    seen_here_ms: u64,
+    kept: KeptRow,
 ) -> Result<Option<Conflict>, StoreError> {
+    let KeptRow {
+        row,
+        seen_here_ms,
+        resolved,
+    } = kept;
     let Some(lens) = catalog.lens(&row.at.collection) else {
         return Ok(None);
     };
@@ -319,9 +298,13 @@ fn read_conflict(
         content_of(read, &row.at, row.first.dot)?,
         content_of(read, &row.at, row.second.dot)?,
     ];
-    let resolved = match verdict.winner {
-        Some(_) => Some(detected),
-        None => resolved(read, &row)?,
+    let resolved = match (verdict.winner, resolved) {
+        (Some(_), _) => Some(detected),
+        (None, Some(noted)) => Some(noted),
+        (None, None) => {
+            let first = Transaction::new(read, 0).resolution(&row)?;
+            first.map(|(time, _)| time)
+        }
     };
     Ok(Some(Conflict {
         id,
@@ -350,37 +333,6 @@ fn content_of(read: &dyn Read, at: &SlotName, dot: Dot) -> Result<Option<Content
         _ => None,
     });
     Ok(said.last())
-}
-
-/// The smallest time of a version whose writer had seen both versions of a row.
-fn resolved(read: &dyn Read, row: &LedgerRow) -> Result<Option<Timestamp>, StoreError> {
-    let key = slot_key::encode(&row.at);
-    let slot = match read.get(Family::State, &key)? {
-        Some(bytes) => slot::decode(bytes)?,
-        None => return Ok(None),
-    };
-    let stands = |dot| slot.siblings.iter().any(|v| v.dot == dot);
-    if stands(row.first.dot) && stands(row.second.dot) {
-        return Ok(None);
-    }
-    let mut later: Vec<(Timestamp, Dot)> = slot.siblings.iter().map(|v| (v.time, v.dot)).collect();
-    let mut past = key;
-    past.extend_from_slice(&[0, 0]);
-    for (key, bytes) in pairs(read, Family::History, &past)? {
-        let version = superseded::decode(&key, bytes)?;
-        later.push((version.time, version.dot));
-    }
-    later.sort_unstable();
-    for (time, dot) in later
-        .into_iter()
-        .filter(|(time, _)| *time > ledger_row::detected(row))
-    {
-        let context = context_of(read, &row.at, dot)?.unwrap_or_default();
-        if context.covers(row.first.dot) && context.covers(row.second.dot) {
-            return Ok(Some(time));
-        }
-    }
-    Ok(None)
 }
 
 /// Whether a scan goes on.

@@ -5,15 +5,14 @@
 //! dependencies and corrected times are known only here, so the bytes of an entry are born here.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use atoll_core::apply::EntryWrite;
 use atoll_core::collection::Regions;
-use atoll_core::expand::{Failure, expand};
-use atoll_core::intent::Rejection;
+use atoll_core::expand::{Failure, expand_within};
+use atoll_core::intent::{Intent, Rejection};
 use atoll_core::view::{self, Lens};
 use atoll_core::{
     CollectionName, CollectionSpec, Dot, Entry, Operation, RegionName, ReplicaId, StoreId,
@@ -21,12 +20,12 @@ use atoll_core::{
 };
 
 use crate::command::{Command, Request};
-use crate::engine::{Batch, Direction, Engine, Family};
+use crate::engine::{Batch, Engine, Family};
 use crate::error::StoreError;
 use crate::records::applied::{self, Applied};
 use crate::records::arrival::{self, Arrival};
 use crate::records::identity::{self, Identity};
-use crate::records::{collections, ledger_row, log_index};
+use crate::records::{collections, log_index};
 use crate::transaction::Transaction;
 
 /// What readers need to interpret the state: shared, replaced as a whole when it changes.
@@ -120,7 +119,6 @@ struct Work<'a> {
     catalog: Arc<Catalog>,
     identity: &'a Identity,
     group: Group,
-    trim: Option<(Timestamp, u64)>,
 }
 
 impl Region {
@@ -227,10 +225,10 @@ impl Region {
             catalog: Arc::clone(&self.catalog),
             identity: &self.identity,
             group: Group::default(),
-            trim: None,
         };
         for command in commands {
             let outcome = work.apply(command.borrow())?;
+            work.tx.prune(&work.next.stable)?;
             work.group.outcomes.push(outcome);
         }
         let Work {
@@ -238,13 +236,11 @@ impl Region {
             mut next,
             catalog,
             mut group,
-            trim,
             ..
         } = work;
         next.raft = raft;
-        group.conflicts = new_conflicts(&tx, &catalog);
+        group.conflicts = new_conflicts(&mut tx, &catalog);
         next.ledger_rows = next.ledger_rows.saturating_add_signed(tx.ledger_growth());
-        tx.prune(&next.stable)?;
 
         let mut batch = Batch::new();
         tx.into_batch(&mut batch);
@@ -259,10 +255,6 @@ impl Region {
                 &log_index::key(new.dot),
                 &log_index::encode(new.index),
             );
-        }
-        if let Some((before, rows_max)) = trim {
-            next.ledger_rows -=
-                trim_ledger(&*engine, before, rows_max, next.ledger_rows, &mut batch)?;
         }
         batch.put(Family::Meta, applied::KEY, &applied::encode(&next));
         let changed = !Arc::ptr_eq(&catalog, &self.catalog);
@@ -307,7 +299,8 @@ impl Work<'_> {
                 Outcome::Done
             }
             Command::Trim { before, rows_max } => {
-                self.trim = Some((*before, *rows_max));
+                let rows = self.next.ledger_rows;
+                self.tx.trim(*before, *rows_max, rows)?;
                 Outcome::Done
             }
         })
@@ -344,9 +337,8 @@ impl Work<'_> {
         self.tx.begin();
         let mut entry = self.next_entry(now);
         let mut index = 0;
-        let mut seen = entry.dependencies.clone();
         for (i, intent) in request.intents.iter().enumerate() {
-            match self.originate(&entry, &seen, intent, i > 0, &mut index) {
+            match self.originate(&entry, intent, i > 0, &mut index) {
                 Ok(operation) if operation.writes.is_empty() => {}
                 Ok(operation) => entry.operations.push(operation),
                 Err(Failure::Rejected(rejection)) => {
@@ -355,8 +347,6 @@ impl Work<'_> {
                 }
                 Err(Failure::State(error)) => return Err(error),
             }
-            // What follows in the same entry has seen what came before.
-            seen.raise(entry.dot);
         }
         if entry.operations.is_empty() {
             self.tx.roll_back();
@@ -364,6 +354,10 @@ impl Work<'_> {
                 entry: None,
                 session: self.next.vector.clone(),
             }));
+        }
+        if entry.settle() {
+            self.tx.roll_back();
+            apply::apply(&mut self.tx, &entry)?;
         }
         entry.trace = request.trace.clone();
         let named = (entry.dot, entry.time);
@@ -374,11 +368,11 @@ impl Work<'_> {
         }))
     }
 
+    /// Expands an intent and applies it; one that `follows` others in its entry sees what they did.
     fn originate(
         &mut self,
         entry: &Entry,
-        seen: &VersionVector,
-        intent: &atoll_core::intent::Intent,
+        intent: &Intent,
         follows: bool,
         index: &mut u32,
     ) -> Result<Operation, Failure<StoreError>> {
@@ -386,23 +380,8 @@ impl Work<'_> {
         let lens = catalog
             .lens(&intent.collection)
             .ok_or_else(|| Rejection::UnknownCollection(intent.collection.to_string()))?;
-        let mut operation = match &intent.context {
-            Some(context) if follows => {
-                let mut intent = intent.clone();
-                let mut context = context.clone();
-                context.raise(entry.dot);
-                intent.context = Some(context);
-                expand(&self.tx, lens, &intent, seen)?
-            }
-            _ => expand(&self.tx, lens, intent, seen)?,
-        };
-        if operation
-            .context
-            .as_ref()
-            .is_some_and(|c| c.covers_all(&entry.dependencies))
-        {
-            operation.context = None;
-        }
+        let follows = follows.then_some(entry.dot);
+        let operation = expand_within(&self.tx, lens, intent, &entry.dependencies, follows)?;
         let write = EntryWrite {
             dot: entry.dot,
             time: entry.time,
@@ -486,7 +465,7 @@ fn by_name(specs: Vec<CollectionSpec>) -> BTreeMap<CollectionName, CollectionSpe
         .collect()
 }
 
-fn new_conflicts(tx: &Transaction<'_>, catalog: &Catalog) -> Vec<NewConflict> {
+fn new_conflicts(tx: &mut Transaction<'_>, catalog: &Catalog) -> Vec<NewConflict> {
     let named = tx.fresh_rows().filter_map(|row| {
         let verdict = view::verdict(&catalog.lens(&row.at.collection)?, row);
         Some(NewConflict {
@@ -496,48 +475,4 @@ fn new_conflicts(tx: &Transaction<'_>, catalog: &Catalog) -> Vec<NewConflict> {
         })
     });
     named.collect()
-}
-
-/// Drops ledger rows detected before `before`, and the oldest beyond `rows_max`; at most a few thousand
-/// a call. Answers with how many.
-fn trim_ledger(
-    engine: &dyn Engine,
-    before: Timestamp,
-    rows_max: u64,
-    rows: u64,
-    batch: &mut Batch,
-) -> Result<u64, StoreError> {
-    const ROWS_A_CALL: u64 = 4096;
-    let surplus = rows.saturating_sub(rows_max);
-    let (from, to) = (
-        ledger_row::time_prefix(Timestamp(0)),
-        ledger_row::time_end(),
-    );
-    let before = ledger_row::time_prefix(before);
-    let mut dropped = 0;
-    let mut failed = None;
-    engine.scan(
-        Family::Ledger,
-        Bound::Included(&from),
-        Bound::Excluded(&to),
-        Direction::Forward,
-        &mut |key, _| {
-            if dropped >= ROWS_A_CALL || (dropped >= surplus && key >= before.as_slice()) {
-                return ControlFlow::Break(());
-            }
-            match ledger_row::decode_id(key) {
-                Ok(id) => {
-                    batch.delete(Family::Ledger, key);
-                    batch.delete(Family::Ledger, &ledger_row::id_key(id));
-                    dropped += 1;
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        },
-    )?;
-    failed.map_or(Ok(dropped), |error| Err(error.into()))
 }

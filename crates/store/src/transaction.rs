@@ -1,10 +1,16 @@
 //! Transaction: what one applied group changes, over what the engine holds.
 //!
-//! Slots are decoded once per group and encoded once, however often the group touches them. Nothing
-//! reaches the engine before [`Transaction::into_batch`]; an entry that is refused half-way is rolled back
-//! alone.
+//! Slots and ledger rows are decoded once per group and encoded once, however often the group touches
+//! them. Nothing reaches the engine before [`Transaction::into_batch`]; an entry that is refused half-way
+//! is rolled back alone. What a command does depends on the commands before it and never on which of
+//! them share its group: nodes of one region group the same log differently.
+
+mod prune;
+mod resolution;
+mod trim;
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
 
@@ -13,12 +19,13 @@ use bytes::Bytes;
 use atoll_core::content::Class;
 use atoll_core::slot::Superseded;
 use atoll_core::state::{ConflictId, LedgerRow, ReadState, SlotName, WriteState};
-use atoll_core::{Dot, Entry, Path, ReplicaId, Slot, VersionVector};
+use atoll_core::{Dot, Entry, Path, ReplicaId, Slot, Timestamp, VersionVector, wire};
 
 use crate::engine::{Batch, Direction, Family, Read};
 use crate::error::StoreError;
 use crate::query;
-use crate::records::{ledger_row, slot, slot_key, superseded};
+use crate::records::ledger_row::{self, KeptRow};
+use crate::records::{slot, slot_key, superseded};
 
 /// The changes of one group.
 pub(crate) struct Transaction<'a> {
@@ -27,9 +34,11 @@ pub(crate) struct Transaction<'a> {
     now_ms: u64,
     slots: RefCell<BTreeMap<Vec<u8>, Cached>>,
     history: BTreeMap<Vec<u8>, Option<Superseded>>,
-    ledger: HashMap<ConflictId, LedgerChange>,
+    ledger: RefCell<HashMap<ConflictId, CachedRow>>,
     entries: HashMap<Dot, Entry>,
     undo: Vec<Undo>,
+    /// How often the command at hand wrote which slots.
+    touched: BTreeMap<Vec<u8>, usize>,
 }
 
 #[derive(Clone)]
@@ -39,17 +48,19 @@ struct Cached {
 }
 
 #[derive(Clone)]
-struct LedgerChange {
-    row: Option<LedgerRow>,
-    was: Option<LedgerRow>,
-    seen_here_ms: u64,
-    fresh: bool,
+struct CachedRow {
+    /// The row as it is now, if it still is there.
+    kept: Option<KeptRow>,
+    detected: Timestamp,
+    /// Whether the engine has it.
+    stored: bool,
+    changed: bool,
 }
 
 enum Undo {
     Slot(Vec<u8>, Option<Cached>),
     History(Vec<u8>, Option<Option<Superseded>>),
-    Ledger(ConflictId, Option<LedgerChange>),
+    Ledger(ConflictId, Option<CachedRow>),
 }
 
 impl<'a> Transaction<'a> {
@@ -59,9 +70,10 @@ impl<'a> Transaction<'a> {
             now_ms,
             slots: RefCell::default(),
             history: BTreeMap::new(),
-            ledger: HashMap::new(),
+            ledger: RefCell::default(),
             entries: HashMap::new(),
             undo: Vec::new(),
+            touched: BTreeMap::new(),
         }
     }
 
@@ -77,15 +89,25 @@ impl<'a> Transaction<'a> {
 
     /// Takes back everything since [`Transaction::begin`].
     pub(crate) fn roll_back(&mut self) {
-        let slots = self.slots.get_mut();
+        let (slots, ledger) = (self.slots.get_mut(), self.ledger.get_mut());
         for step in self.undo.drain(..).rev() {
             match step {
-                Undo::Slot(key, Some(before)) => drop(slots.insert(key, before)),
-                Undo::Slot(key, None) => drop(slots.remove(&key)),
+                Undo::Slot(key, before) => {
+                    if let Place::Occupied(mut times) = self.touched.entry(key.clone()) {
+                        *times.get_mut() -= 1;
+                        if *times.get() == 0 {
+                            times.remove();
+                        }
+                    }
+                    match before {
+                        Some(before) => drop(slots.insert(key, before)),
+                        None => drop(slots.remove(&key)),
+                    }
+                }
                 Undo::History(key, Some(before)) => drop(self.history.insert(key, before)),
                 Undo::History(key, None) => drop(self.history.remove(&key)),
-                Undo::Ledger(id, Some(before)) => drop(self.ledger.insert(id, before)),
-                Undo::Ledger(id, None) => drop(self.ledger.remove(&id)),
+                Undo::Ledger(id, Some(before)) => drop(ledger.insert(id, before)),
+                Undo::Ledger(id, None) => drop(ledger.remove(&id)),
             }
         }
     }
@@ -96,75 +118,16 @@ impl<'a> Transaction<'a> {
     }
 
     /// Ledger rows that this group made.
-    pub(crate) fn fresh_rows(&self) -> impl Iterator<Item = &LedgerRow> {
-        self.ledger
-            .values()
-            .filter(|change| change.fresh && change.was.is_none())
-            .filter_map(|change| change.row.as_ref())
+    pub(crate) fn fresh_rows(&mut self) -> impl Iterator<Item = &LedgerRow> {
+        let made = self.ledger.get_mut().values().filter(|row| !row.stored);
+        made.filter_map(|row| row.kept.as_ref().map(|kept| &kept.row))
     }
 
     /// By how much the number of ledger rows grew.
-    pub(crate) fn ledger_growth(&self) -> i64 {
-        let count = |row: &Option<LedgerRow>| i64::from(row.is_some());
-        self.ledger
-            .values()
-            .map(|c| count(&c.row) - count(&c.was))
+    pub(crate) fn ledger_growth(&mut self) -> i64 {
+        let rows = self.ledger.get_mut().values();
+        rows.map(|row| i64::from(row.kept.is_some()) - i64::from(row.stored))
             .sum()
-    }
-
-    /// Forgets history that nobody can be concurrent with any more: `stable` covers the version and what
-    /// replaced it, and no ledger row names it. Looks at a few versions of each slot that the group wrote.
-    pub(crate) fn prune(&mut self, stable: &VersionVector) -> Result<(), StoreError> {
-        const LOOK_AT: usize = 4;
-        if stable.is_empty() {
-            return Ok(());
-        }
-        let candidates: Vec<(Vec<u8>, Slot)> = self
-            .slots
-            .get_mut()
-            .iter()
-            .filter(|(_, cached)| cached.changed && !cached.slot.history.is_empty())
-            .map(|(key, cached)| (key.clone(), cached.slot.clone()))
-            .collect();
-        for (key, mut slot) in candidates {
-            let mut shrunk = false;
-            for end in slot.history.clone() {
-                let mut oldest = Vec::new();
-                self.history_of(
-                    &key,
-                    end.class,
-                    end.last.replica,
-                    (0, u64::MAX),
-                    false,
-                    &mut |v| {
-                        oldest.push(v);
-                        oldest.len() < LOOK_AT
-                    },
-                )?;
-                for version in oldest {
-                    let gone = stable.covers(version.dot) && stable.covers(version.by);
-                    if !gone || version.conflict.partner.is_some() {
-                        break;
-                    }
-                    self.history
-                        .insert(superseded::key(&key, version.class, version.dot), None);
-                    if version.dot == end.last {
-                        slot.history.retain(|e| e != &end);
-                        shrunk = true;
-                    }
-                }
-            }
-            if shrunk {
-                self.slots.get_mut().insert(
-                    key,
-                    Cached {
-                        slot,
-                        changed: true,
-                    },
-                );
-            }
-        }
-        Ok(())
     }
 
     /// Writes the changes into `batch`.
@@ -182,22 +145,21 @@ impl<'a> Transaction<'a> {
                 None => batch.delete(Family::History, &key),
             }
         }
-        for (id, change) in self.ledger {
-            if let Some(row) = change.row {
-                let detected = ledger_row::detected(&row);
-                let bytes = ledger_row::encode(&row, change.seen_here_ms);
-                batch.put(Family::Ledger, &ledger_row::key(detected, id), &bytes);
-                batch.put(
-                    Family::Ledger,
-                    &ledger_row::id_key(id),
-                    &detected.0.to_be_bytes(),
-                );
-            } else if let Some(was) = change.was {
-                batch.delete(
-                    Family::Ledger,
-                    &ledger_row::key(ledger_row::detected(&was), id),
-                );
-                batch.delete(Family::Ledger, &ledger_row::id_key(id));
+        for (id, row) in self.ledger.into_inner() {
+            let (key, id_key) = (ledger_row::key(row.detected, id), ledger_row::id_key(id));
+            match row.kept {
+                Some(kept) if row.changed => {
+                    batch.put(Family::Ledger, &key, &ledger_row::encode(&kept));
+                    if !row.stored {
+                        let detected = row.detected.0.to_be_bytes();
+                        batch.put(Family::Ledger, &id_key, &detected);
+                    }
+                }
+                None if row.stored => {
+                    batch.delete(Family::Ledger, &key);
+                    batch.delete(Family::Ledger, &id_key);
+                }
+                Some(_) | None => {}
             }
         }
     }
@@ -217,40 +179,46 @@ impl<'a> Transaction<'a> {
             return Ok(());
         }
         let range = (Bound::Included(from.clone()), Bound::Included(to.clone()));
-        let mut changed: Vec<(&Vec<u8>, &Option<Superseded>)> = self.history.range(range).collect();
-        if !descending {
-            changed.reverse(); // the next one is always the last
-        }
+        let mut changes = self.history.range(range);
+        let mut next_change = || {
+            if descending {
+                changes.next_back()
+            } else {
+                changes.next()
+            }
+        };
+        let mut change = next_change();
         let precedes = |a: &[u8], b: &[u8]| if descending { a > b } else { a < b };
-        let mut failed = None;
-        let mut done = false;
         let direction = if descending {
             Direction::Backward
         } else {
             Direction::Forward
         };
+        let mut failed = None;
+        let mut done = false;
         self.base.scan(
             Family::History,
             Bound::Included(&from),
             Bound::Included(&to),
             direction,
             &mut |key, value| {
-                while changed.last().is_some_and(|(k, _)| precedes(k, key)) {
-                    if let Some((_, Some(version))) = changed.pop()
-                        && !visit(version.clone())
-                    {
-                        done = true;
+                while let Some((_, version)) = change.filter(|(k, _)| precedes(k, key)) {
+                    change = next_change();
+                    done = version.as_ref().is_some_and(|v| !visit(v.clone()));
+                    if done {
                         return ControlFlow::Break(());
                     }
                 }
-                let version = match changed.pop_if(|(k, _)| k.as_slice() == key) {
-                    Some((_, None)) => return ControlFlow::Continue(()),
-                    Some((_, Some(version))) => Ok(version.clone()),
-                    None => superseded::decode(key, Bytes::copy_from_slice(value)),
+                let version = match change.filter(|(k, _)| k.as_slice() == key) {
+                    Some((_, version)) => {
+                        change = next_change();
+                        Ok(version.clone())
+                    }
+                    None => superseded::decode(key, Bytes::copy_from_slice(value)).map(Some),
                 };
                 match version {
                     Ok(version) => {
-                        done = !visit(version);
+                        done = version.is_some_and(|v| !visit(v));
                         query::flow(!done)
                     }
                     Err(error) => {
@@ -263,14 +231,59 @@ impl<'a> Transaction<'a> {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        while !done {
-            match changed.pop() {
-                Some((_, Some(version))) => done = !visit(version.clone()),
-                Some((_, None)) => {}
-                None => break,
-            }
+        while let Some((_, version)) = change.filter(|_| !done) {
+            change = next_change();
+            done = version.as_ref().is_some_and(|v| !visit(v.clone()));
         }
         Ok(())
+    }
+
+    /// What `read` makes of the entry of a dot; `None` when the log does not have it.
+    fn with_entry<T>(
+        &self,
+        dot: Dot,
+        read: impl FnOnce(&Entry) -> T,
+    ) -> Result<Option<T>, StoreError> {
+        if let Some(entry) = self.entries.get(&dot) {
+            return Ok(Some(read(entry)));
+        }
+        match query::arrival_of(self.base, dot)? {
+            Some(arrival) => Ok(Some(read(&wire::decode_entry(&arrival.frame)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn kept_row(&self, id: ConflictId) -> Result<Option<KeptRow>, StoreError> {
+        if let Some(cached) = self.ledger.borrow().get(&id) {
+            return Ok(cached.kept.clone());
+        }
+        let kept = query::ledger_row(self.base, id)?;
+        if let Some(kept) = &kept {
+            let cached = CachedRow {
+                detected: ledger_row::detected(&kept.row),
+                kept: Some(kept.clone()),
+                stored: true,
+                changed: false,
+            };
+            self.ledger.borrow_mut().insert(id, cached);
+        }
+        Ok(kept)
+    }
+
+    fn change_row(
+        &mut self,
+        id: ConflictId,
+        detected: Timestamp,
+        kept: Option<KeptRow>,
+    ) -> Option<CachedRow> {
+        let ledger = self.ledger.get_mut();
+        let row = CachedRow {
+            kept,
+            detected,
+            stored: ledger.get(&id).is_some_and(|row| row.stored),
+            changed: true,
+        };
+        ledger.insert(id, row)
     }
 }
 
@@ -336,30 +349,24 @@ impl ReadState for Transaction<'_> {
     }
 
     fn context_of(&self, at: &SlotName, dot: Dot) -> Result<Option<VersionVector>, StoreError> {
-        match self.entries.get(&dot) {
-            Some(entry) => Ok(Some(query::context_in(entry, at))),
-            None => query::context_of(self.base, at, dot),
-        }
+        let context = self.with_entry(dot, |entry| entry.context_at(at).cloned())?;
+        Ok(context.flatten())
     }
 
     fn ledger_row(&self, id: ConflictId) -> Result<Option<LedgerRow>, StoreError> {
-        match self.ledger.get(&id) {
-            Some(change) => Ok(change.row.clone()),
-            None => Ok(query::ledger_row(self.base, id)?.map(|(row, _)| row)),
-        }
+        Ok(self.kept_row(id)?.map(|kept| kept.row))
     }
 }
 
 impl WriteState for Transaction<'_> {
     fn put_slot(&mut self, at: &SlotName, slot: Slot) {
         let key = slot_key::encode(at);
-        let before = self.slots.get_mut().insert(
-            key.clone(),
-            Cached {
-                slot,
-                changed: true,
-            },
-        );
+        *self.touched.entry(key.clone()).or_default() += 1;
+        let changed = true;
+        let before = self
+            .slots
+            .get_mut()
+            .insert(key.clone(), Cached { slot, changed });
         self.undo.push(Undo::Slot(key, before));
     }
 
@@ -369,50 +376,19 @@ impl WriteState for Transaction<'_> {
         self.undo.push(Undo::History(key, before));
     }
 
-    fn put_ledger_row(&mut self, id: ConflictId, row: &LedgerRow, fresh: bool) {
-        let before = self.ledger.get(&id).cloned();
-        let change = match &before {
-            Some(known) => LedgerChange {
-                row: Some(row.clone()),
-                ..known.clone()
-            },
-            None if fresh => LedgerChange {
-                row: Some(row.clone()),
-                was: None,
-                seen_here_ms: self.now_ms,
-                fresh: true,
-            },
-            None => {
-                let stored = query::ledger_row(self.base, id).ok().flatten();
-                let seen_here_ms = stored.as_ref().map_or(self.now_ms, |(_, seen)| *seen);
-                let was = stored.map(|(row, _)| row);
-                LedgerChange {
-                    row: Some(row.clone()),
-                    was,
-                    seen_here_ms,
-                    fresh: false,
-                }
-            }
+    fn put_ledger_row(&mut self, id: ConflictId, row: &LedgerRow, _fresh: bool) {
+        let known = self.ledger.get_mut().get(&id).and_then(|r| r.kept.as_ref());
+        let kept = KeptRow {
+            row: row.clone(),
+            seen_here_ms: known.map_or(self.now_ms, |kept| kept.seen_here_ms),
+            resolved: known.and_then(|kept| kept.resolved),
         };
-        self.ledger.insert(id, change);
+        let before = self.change_row(id, ledger_row::detected(row), Some(kept));
         self.undo.push(Undo::Ledger(id, before));
     }
 
     fn remove_ledger_row(&mut self, id: ConflictId, row: &LedgerRow) {
-        let before = self.ledger.get(&id).cloned();
-        let change = match &before {
-            Some(known) => LedgerChange {
-                row: None,
-                ..known.clone()
-            },
-            None => LedgerChange {
-                row: None,
-                was: Some(row.clone()),
-                seen_here_ms: self.now_ms,
-                fresh: false,
-            },
-        };
-        self.ledger.insert(id, change);
+        let before = self.change_row(id, ledger_row::detected(row), None);
         self.undo.push(Undo::Ledger(id, before));
     }
 }

@@ -84,3 +84,44 @@ struct AppliedPb {
     #[prost(uint64, tag = "6")]
     ledger_rows: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks;
+    use atoll_core::ReplicaId;
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        let vector = |seqs: &[(u64, u64)]| seqs.iter().map(|&(r, s)| (ReplicaId(r), s)).collect();
+        let applied = Applied {
+            vector: vector(&[(0xA1, 7), (0xB2, 300)]),
+            time: Timestamp(0x0102_0304_0506_0708),
+            arrival: 307,
+            stable: vector(&[(0xA1, 6)]),
+            raft: Bytes::from_static(b"raft"),
+            ledger_rows: 2,
+        };
+        insta::assert_snapshot!(checks::check(KIND, &applied, encode, decode), @r"
+        010a170a10a100000000000000b200000000000000120307ac02110807060504
+        03020118b302220d0a08a1000000000000001201062a04726166743002
+        ");
+    }
+
+    #[test]
+    fn a_vector_of_two_lengths_is_damage() {
+        let uneven = pb::Vector {
+            replicas: vec![1, 2],
+            seqs: vec![1],
+        };
+        let record = AppliedPb {
+            vector: Some(uneven),
+            ..AppliedPb::default()
+        };
+        let refused = decode(super::super::encode(&record).into()).unwrap_err();
+        assert!(
+            matches!(refused, BadRecord::Damaged { kind: KIND, .. }),
+            "{refused}"
+        );
+    }
+}

@@ -66,3 +66,39 @@ pub fn decode(key: &[u8], value: &Bytes) -> Result<Arrival, BadRecord> {
         frame: value.slice(HEADER_BYTES..),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks::{self, dot, hex};
+
+    fn arrival(sender: Option<u64>) -> Arrival {
+        Arrival {
+            index: 300,
+            dot: dot(0xA1, 7),
+            sender: sender.map(ReplicaId),
+            frame: Bytes::from_static(b"frame"),
+        }
+    }
+
+    fn check(arrival: &Arrival) -> String {
+        let key = key(arrival.index);
+        checks::check(KIND, arrival, encode, |bytes| decode(&key, &bytes))
+    }
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        insta::assert_snapshot!(hex(&key(300)), @"000000000000012c");
+        insta::assert_snapshot!(check(&arrival(None)), @"0100000000000000a1000000000000000700000000000000006672616d65");
+        insta::assert_snapshot!(check(&arrival(Some(0xB2))), @"0100000000000000a1000000000000000700000000000000b26672616d65");
+    }
+
+    #[test]
+    fn a_short_key_is_damage() {
+        let refused = decode(&[0; 7], &encode(&arrival(None)).into()).unwrap_err();
+        assert!(
+            matches!(refused, BadRecord::Damaged { kind: KIND, .. }),
+            "{refused}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use atoll_core::{CollectionSpec, DataType, Policy, ReplicaId, UpdateDelete};
 use super::{BadRecord, damaged};
 
 const KIND: &str = "collections";
+const REGIONS_KIND: &str = "regions";
 /// The key of the collections.
 pub const KEY: &[u8] = b"collections";
 /// The key of the regions.
@@ -46,10 +47,10 @@ pub fn encode_regions(regions: &Regions) -> Vec<u8> {
 /// # Errors
 /// [`BadRecord`].
 pub fn decode_regions(bytes: Bytes) -> Result<Regions, BadRecord> {
-    let message: RegionsPb = super::decode(KIND, bytes)?;
+    let message: RegionsPb = super::decode(REGIONS_KIND, bytes)?;
     let mut regions = Regions::default();
     for region in message.regions {
-        let name = region.name.parse().map_err(|e| damaged(KIND, e))?;
+        let name = region.name.parse().map_err(|e| damaged(REGIONS_KIND, e))?;
         regions.admit(ReplicaId(region.replica), name);
     }
     Ok(regions)
@@ -138,4 +139,58 @@ struct RegionPb {
     replica: u64,
     #[prost(string, tag = "2")]
     name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks::{self, holds, specs};
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        let policies = [
+            Policy::LastWriterWins,
+            Policy::KeepSiblings,
+            Policy::OriginPriority(vec!["eu".parse().unwrap(), "us".parse().unwrap()]),
+        ];
+        let specs: Vec<CollectionSpec> = (0..DataType::ALL.len())
+            .map(|i| CollectionSpec {
+                name: format!("c{i}").parse().unwrap(),
+                data_type: DataType::ALL[i],
+                policy: policies[i % 3].clone(),
+                update_delete: UpdateDelete::ALL[i % 3],
+            })
+            .collect();
+        insta::assert_snapshot!(checks::check(KIND, &specs, |s| encode(s), decode), @r"
+        010a2a0a026330120852656769737465721a0e4c61737457726974657257696e
+        732a0a55706461746557696e730a280a0263311208446f63756d656e741a0c4b
+        6565705369626c696e67732a0a44656c65746557696e730a2f0a026332120743
+        6f756e7465721a0e4f726967696e5072696f7269747922026575220275732a08
+        4b656570426f74680a250a02633312035365741a0e4c61737457726974657257
+        696e732a0a55706461746557696e730a230a02633412034d61701a0c4b656570
+        5369626c696e67732a0a44656c65746557696e73
+        ");
+    }
+
+    #[test]
+    fn the_bytes_of_regions_are_pinned() {
+        let mut regions = Regions::default();
+        for (replica, name) in [(0xB2, "us"), (0xA1, "eu"), (0xC3, "us")] {
+            regions.admit(ReplicaId(replica), name.parse().unwrap());
+        }
+        let bytes = checks::check(REGIONS_KIND, &regions, encode_regions, decode_regions);
+        insta::assert_snapshot!(bytes, @r"
+        010a0d09b200000000000000120275730a0d09a100000000000000120265750a
+        0d09c30000000000000012027573
+        ");
+    }
+
+    #[test]
+    fn all_collections_come_back() {
+        holds(&prop::collection::vec(specs(), 0..4), |specs| {
+            prop_assert_eq!(decode(encode(&specs).into()), Ok(specs));
+            Ok(())
+        });
+    }
 }

@@ -59,3 +59,19 @@ struct IdentityPb {
     #[prost(fixed64, tag = "3")]
     replica: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks;
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        let identity = Identity {
+            store: StoreId(0x0102_0304_0506_0708),
+            region: "eu-west-1".parse().unwrap(),
+            replica: ReplicaId(0xA1),
+        };
+        insta::assert_snapshot!(checks::check(KIND, &identity, encode, decode), @"01090807060504030201120965752d776573742d3119a100000000000000");
+    }
+}

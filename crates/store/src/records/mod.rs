@@ -1,10 +1,14 @@
 //! One file per stored record kind: its key, its bytes, its golden snapshot.
 //!
 //! Values are Protocol Buffers messages after one format byte, now [`FORMAT`]; field numbers are never
-//! reused. Numbers in keys are big-endian, so byte order is number order.
+//! reused. Two values are bare numbers of eight bytes: an arrival index by dot, a ledger row's time by id.
+//! Numbers in keys are big-endian, so byte order is number order. Each kind's tests pin its bytes: a
+//! snapshot that has to change is a break of the format.
 
 pub mod applied;
 pub mod arrival;
+#[cfg(test)]
+pub(crate) mod checks;
 pub mod collections;
 pub mod identity;
 pub mod ledger_row;
@@ -65,10 +69,18 @@ pub(crate) fn decode<M: Message + Default>(
     }
 }
 
-/// The `N` bytes at `at`, as part of a key.
+/// The number at `at` within a key or value.
 pub(crate) fn number(kind: &'static str, bytes: &[u8], at: usize) -> Result<u64, BadRecord> {
     let slice = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
     slice
         .map(u64::from_be_bytes)
-        .ok_or_else(|| damaged(kind, "its key is too short"))
+        .ok_or_else(|| damaged(kind, "it is too short"))
+}
+
+/// A value that is a number and nothing else.
+pub(crate) fn bare_number(kind: &'static str, value: &[u8]) -> Result<u64, BadRecord> {
+    if value.len() > 8 {
+        return Err(damaged(kind, "it is too long"));
+    }
+    number(kind, value, 0)
 }

@@ -260,3 +260,147 @@ struct ContributionPb {
     #[prost(bytes = "vec", tag = "7")]
     floor_total: Vec<u8>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks::{self, dot, hex, holds};
+    use proptest::prelude::*;
+
+    fn check(slot: &Slot) -> String {
+        checks::check(KIND, slot, encode, decode)
+    }
+
+    fn version(seq: u64, content: Content) -> Version {
+        Version {
+            dot: dot(0xA1, seq),
+            time: Timestamp(0x0102_0304_0506_0708),
+            content,
+            creates: false,
+            conflict: ConflictMark::default(),
+        }
+    }
+
+    fn one(content: Content) -> Slot {
+        Slot {
+            siblings: vec![version(7, content)],
+            ..Slot::default()
+        }
+    }
+
+    #[test]
+    fn a_value_is_pinned() {
+        let mut slot = one(Content::Value(Value::json(r#"{"a":1}"#)));
+        slot.siblings[0].creates = true;
+        insta::assert_snapshot!(check(&slot), @r"
+        010a2109a1000000000000001007190807060504030201200132077b2261223a
+        317d3801
+        ");
+    }
+
+    #[test]
+    fn a_value_of_a_media_type_is_pinned() {
+        let slot = one(Content::Value(Value {
+            media: Some("image/png".into()),
+            data: Bytes::from_static(b"\x89PNG"),
+        }));
+        insta::assert_snapshot!(check(&slot), @r"
+        010a2709a100000000000000100719080706050403020120012a09696d616765
+        2f706e67320489504e47
+        ");
+    }
+
+    #[test]
+    fn an_object_or_element_mark_is_pinned() {
+        insta::assert_snapshot!(check(&one(Content::Object)), @"010a1609a10000000000000010071908070605040302012002");
+    }
+
+    #[test]
+    fn a_tombstone_is_pinned() {
+        insta::assert_snapshot!(check(&one(Content::Tombstone)), @"010a1609a10000000000000010071908070605040302012003");
+    }
+
+    #[test]
+    fn siblings_in_conflict_and_ends_of_history_are_pinned() {
+        let partner = |seq| {
+            Some(Partner {
+                time: Timestamp(9),
+                dot: dot(0xB2, seq),
+            })
+        };
+        let mut slot = one(Content::Value(Value::json("1")));
+        slot.siblings.push(version(8, Content::Tombstone));
+        slot.siblings[0].conflict = ConflictMark {
+            partner: partner(3),
+            met: vec![ReplicaId(0xB2), ReplicaId(0xC3)],
+        };
+        slot.siblings[1].conflict.partner = partner(4);
+        slot.history = [
+            (Class::Value, 5),
+            (Class::Object, 4),
+            (Class::Tombstone, 300),
+        ]
+        .map(|(class, seq)| HistoryEnd {
+            class,
+            last: dot(0xB2, seq),
+        })
+        .to_vec();
+        insta::assert_snapshot!(check(&slot), @r"
+        010a4309a1000000000000001007190807060504030201200132013142280a14
+        09090000000000000011b20000000000000018031210b200000000000000c300
+        0000000000000a2e09a100000000000000100819080706050403020120034216
+        0a1409090000000000000011b2000000000000001804120d080111b200000000
+        0000001805120d080211b2000000000000001804120e080311b2000000000000
+        0018ac02
+        ");
+    }
+
+    #[test]
+    fn a_counter_is_pinned() {
+        let position = |seq, index| Position { seq, index };
+        let contribution = |replica, total, floor_total| Contribution {
+            replica: ReplicaId(replica),
+            position: position(300, 2),
+            total,
+            floor: position(299, 1),
+            floor_total,
+        };
+        let slot = Slot {
+            counter: Counter(vec![
+                contribution(1, 5, -7),
+                contribution(2, i128::MAX, i128::MIN),
+            ]),
+            ..Slot::default()
+        };
+        insta::assert_snapshot!(check(&slot), @r"
+        011a3709010000000000000010ac021802221005000000000000000000000000
+        00000028ab0230013a10f9ffffffffffffffffffffffffffffff1a3709020000
+        000000000010ac0218022210ffffffffffffffffffffffffffffff7f28ab0230
+        013a1000000000000000000000000000000080
+        ");
+    }
+
+    #[test]
+    fn an_empty_slot_is_its_format() {
+        assert_eq!(hex(&encode(&Slot::default())), "01");
+    }
+
+    #[test]
+    fn every_slot_comes_back() {
+        holds(&checks::slots(), |slot| {
+            prop_assert_eq!(decode(encode(&slot).into()), Ok(slot));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn an_unknown_class_is_damage() {
+        let mut unknown = encode(&one(Content::Tombstone));
+        *unknown.last_mut().unwrap() = 9;
+        let refused = decode(unknown.into()).unwrap_err();
+        assert!(
+            matches!(refused, BadRecord::Damaged { kind: KIND, .. }),
+            "{refused}"
+        );
+    }
+}

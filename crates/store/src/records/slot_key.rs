@@ -1,7 +1,7 @@
 //! Keys of slots: collection · 0x00 · key, escaped and ended by 0x00 0x01 · path, likewise per segment.
 //!
-//! All slots of a key are neighbours, the root first; keys of a collection sort by their bytes. The pair
-//! 0x00 0x00 never occurs, which leaves it for what is stored about a slot (see `superseded`).
+//! All slots of a key are neighbours, the root first; keys of a collection sort by their bytes. 0x00 0x00
+//! never follows a slot's key, which leaves it for what is stored about a slot (see `superseded`).
 
 use bytes::Bytes;
 
@@ -79,4 +79,95 @@ pub fn decode_in_collection(bytes: &[u8]) -> Result<(Key, Path), BadRecord> {
     let path = Path::from_encoded(Bytes::copy_from_slice(path))
         .ok_or_else(|| damaged(KIND, "no path in its key"))?;
     Ok((key, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::checks::{
+        at, collection_names, hex, holds, keys, slot_names, survives_damage,
+    };
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_bytes_are_pinned() {
+        insta::assert_snapshot!(hex(&encode(&at("c", "k", &[]))), @"63006b0001");
+        insta::assert_snapshot!(hex(&encode(&at("c", "a\0b", &["", "f\0"]))), @"63006100ff62000100016600ff0001");
+    }
+
+    #[test]
+    fn a_key_comes_back() {
+        holds(&slot_names(), |name| {
+            prop_assert_eq!(decode(&encode(&name)), Ok(name));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn damage_is_an_error_at_most() {
+        survives_damage(&encode(&at("c", "a\0b", &["f", "g"])), |bytes| {
+            drop(decode(&bytes))
+        });
+    }
+
+    /// Caught: a key that is ended by 0x00 0x00 in place of 0x00 0x01.
+    #[test]
+    fn keys_sort_like_what_they_name() {
+        holds(&(slot_names(), slot_names()), |(a, b)| {
+            let by_name = (&a.collection, &a.key, a.path.segments()).cmp(&(
+                &b.collection,
+                &b.key,
+                b.path.segments(),
+            ));
+            prop_assert_eq!(encode(&a).cmp(&encode(&b)), by_name);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_key_begins_with_another_where_it_lies_below_it() {
+        let close = (slot_names(), slot_names(), 0..4_u8).prop_map(|(a, mut b, near)| {
+            if near > 0 {
+                b.collection = a.collection.clone();
+            }
+            if near > 1 {
+                b.key = a.key.clone();
+            }
+            if near > 2 {
+                b.path = b
+                    .path
+                    .segments()
+                    .iter()
+                    .fold(a.path.clone(), |p, s| p.child(s));
+            }
+            (a, b)
+        });
+        holds(&close, |(a, b)| {
+            let key = encode(&b);
+            let same_key = a.collection == b.collection && a.key == b.key;
+            let is_below = same_key && b.path.segments().starts_with(&a.path.segments());
+            prop_assert_eq!(
+                key.starts_with(&key_prefix(&a.collection, &a.key)),
+                same_key
+            );
+            prop_assert_eq!(key.starts_with(&encode(&a)), is_below);
+            let of_collection = key.starts_with(&collection_prefix(&a.collection));
+            prop_assert_eq!(of_collection, a.collection == b.collection);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_lower_bound_parts_keys_by_their_bytes() {
+        let bound = prop::collection::vec(prop::sample::select(vec![0, 1, b'a', 0xC3, 0xFF]), 0..4);
+        holds(
+            &(collection_names(), keys(), bound),
+            |(collection, key, bound)| {
+                let not_below = key.as_bytes() >= bound.as_slice();
+                let slot = key_prefix(&collection, &key);
+                prop_assert_eq!(slot >= lower_bound(&collection, &bound), not_below);
+                Ok(())
+            },
+        );
+    }
 }
