@@ -1,11 +1,12 @@
 //! How a command fails: what happened, what to do, and the exit code.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use atoll_api::http::Reason;
 use atoll_client::ClientError;
-use miette::Diagnostic;
+use miette::{Diagnostic, MietteHandlerOpts};
 
 /// A command's failure. Exit code 1: it could not be done; 2: it was asked for wrongly.
 #[derive(Debug)]
@@ -13,6 +14,15 @@ pub(crate) struct Failure {
     message: String,
     help: Option<String>,
     code: u8,
+}
+
+/// Lines are wrapped for people only: programs look for words in them.
+pub(crate) fn init() {
+    let is_watched = std::io::stderr().is_terminal();
+    // Whoever set a handler before us keeps it.
+    let _ = miette::set_hook(Box::new(move |_| {
+        Box::new(MietteHandlerOpts::new().wrap_lines(is_watched).build())
+    }));
 }
 
 impl Failure {

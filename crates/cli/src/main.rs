@@ -27,6 +27,7 @@ use clap::Parser as _;
 use arguments::Arguments;
 
 fn main() -> ExitCode {
+    failure::init();
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

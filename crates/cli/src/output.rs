@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+/// No table is drawn narrower.
+const WIDTH_MIN: u16 = 80;
+
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -88,6 +91,10 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> S
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(heads.map(Cell::new));
+    // Some terminals do not know how wide they are.
+    if table.width().is_some_and(|width| width < WIDTH_MIN) {
+        table.set_width(WIDTH_MIN);
+    }
     for row in rows {
         table.add_row(row.iter().map(Cell::new));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use atoll_api::manifest::TimeSpan;
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::bench::load::{Load, Outcome};
 use crate::bench::processes;
@@ -61,7 +62,7 @@ struct Measured {
     cpu_micros_per_item: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     items_per_core_second: Option<f64>,
-    latency_seconds: Vec<(String, f64)>,
+    latency_seconds: Map<String, Value>,
     errors: std::collections::BTreeMap<String, u64>,
 }
 
@@ -142,8 +143,9 @@ impl Measured {
             cpu_micros_per_item: cpu_seconds.map(|seconds| seconds * 1e6 / items),
             items_per_core_second: cpu_seconds.map(|seconds| items / seconds),
             latency_seconds: shares
-                .map(|(name, share)| (name.to_owned(), outcome.quantile(share)))
-                .into(),
+                .into_iter()
+                .map(|(name, share)| (name.to_owned(), outcome.quantile(share).into()))
+                .collect(),
             errors: outcome.errors.clone(),
         }
     }
@@ -164,7 +166,10 @@ impl Measured {
             ],
         ];
         for (name, seconds) in &self.latency_seconds {
-            rows.push([format!("latency {name}"), wording::seconds(*seconds)]);
+            rows.push([
+                format!("latency {name}"),
+                wording::seconds(seconds.as_f64().unwrap_or_default()),
+            ]);
         }
         if let (Some(micros), Some(rate)) = (self.cpu_micros_per_item, self.items_per_core_second) {
             rows.push([

@@ -18,10 +18,11 @@ mod reload;
 pub(crate) mod signals;
 mod store;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atoll_api::manifest::{DataType, StoreManifest};
+use atoll_api::manifest::{DataType, Role, StoreManifest};
 
 use crate::failure::Failure;
 use crate::output;
@@ -78,12 +79,32 @@ fn welcome(manifest: &StoreManifest, entry: &DevStore, settings: &Settings) -> S
         None => String::new(),
     };
     let regions = wording::counted(entry.regions.len() as u64, "region", "regions");
+    let remarks = remarks(manifest);
     format!(
-        "Store {} runs here: {regions}{wan}. Its data is {kept}.\n\n{}\n\nTry it:\n{}\nCtrl-C ends it.",
+        "Store {} runs here: {regions}{wan}. Its data is {kept}.\n\n{}\n{remarks}\nTry it:\n{}\nCtrl-C ends it.",
         manifest.name,
         output::table(["REGION", "ADDRESS"], &rows),
         first_steps(manifest, entry),
     )
+}
+
+/// Where a local store is less than what is declared.
+fn remarks(manifest: &StoreManifest) -> String {
+    let mut remarks = String::new();
+    for region in &manifest.regions {
+        let name = &region.name;
+        if region.role == Role::ReadOnly {
+            let _ = writeln!(remarks, "Note: {name} is ReadOnly, but takes writes here.");
+        }
+        let replicas = region.replicas.get();
+        if replicas > 1 {
+            let _ = writeln!(
+                remarks,
+                "Note: {name} has {replicas} replicas; here it is one node."
+            );
+        }
+    }
+    remarks
 }
 
 /// A first line to copy, for a collection that there is.

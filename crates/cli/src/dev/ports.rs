@@ -5,29 +5,48 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::failure::Failure;
 
+/// Where ports are looked for when any will do: below those that systems give to outgoing connections, one
+/// of which could take a port before its node has it.
+const ANY: std::ops::Range<u16> = 10_000..30_000;
+const ATTEMPTS_MAX: usize = 1000;
+
 /// Free loopback addresses for `count` regions, from `first` on, or any when that is 0.
 pub(crate) fn choose(first: u16, count: usize) -> Result<Vec<SocketAddr>, Failure> {
     // All are held until all are found, so that no port is given out twice.
-    let mut held = Vec::with_capacity(count);
-    for index in 0..count {
-        let port = match u16::try_from(index)
-            .ok()
-            .and_then(|index| first.checked_add(index))
-        {
-            _ if first == 0 => 0,
-            Some(port) => port,
-            None => {
-                return Err(Failure::usage(format!(
-                    "there are not {count} ports from {first} on: choose a lower --port"
-                )));
-            }
-        };
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| taken(port, &error))?;
-        held.push(listener);
-    }
+    let held = if first == 0 {
+        any(count)?
+    } else {
+        following(first, count)?
+    };
     let addresses: io::Result<Vec<_>> = held.iter().map(TcpListener::local_addr).collect();
     Ok(addresses?)
+}
+
+fn any(count: usize) -> Result<Vec<TcpListener>, Failure> {
+    let mut held = Vec::with_capacity(count);
+    for _ in 0..ATTEMPTS_MAX {
+        if held.len() == count {
+            return Ok(held);
+        }
+        held.extend(listen(rand::random_range(ANY)));
+    }
+    Err(Failure::new("no free ports were found").help("name the first one with --port"))
+}
+
+fn following(first: u16, count: usize) -> Result<Vec<TcpListener>, Failure> {
+    let too_many = || {
+        let told = format!("there are not {count} ports from {first} on");
+        Failure::usage(told).help("choose a lower --port")
+    };
+    let port = |index| first.checked_add(u16::try_from(index).ok()?);
+    let ports = (0..count).map(|index| port(index).ok_or_else(too_many));
+    ports
+        .map(|port| port.and_then(|port| listen(port).map_err(|error| taken(port, &error))))
+        .collect()
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
 fn taken(port: u16, error: &io::Error) -> Failure {
