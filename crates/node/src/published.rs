@@ -3,12 +3,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use atoll_core::VersionVector;
-use atoll_store::region::NewConflict;
+use atoll_store::region::Resolution;
 use atoll_store::{Arrival, Catalog, Group, Outcome, Region};
+
+use crate::telemetry::Metrics;
 
 /// Bytes of recent entries kept for links, so that a caught-up link reads no disk.
 const TAIL_BYTES: usize = 8 << 20;
@@ -30,7 +33,7 @@ pub(crate) struct Published {
     arrivals: watch::Sender<u64>,
     catalog: RwLock<Arc<Catalog>>,
     tail: Mutex<Tail>,
-    observe: Box<dyn Fn(&[NewConflict]) + Send + Sync>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -40,8 +43,8 @@ struct Tail {
 }
 
 impl Published {
-    /// The state of `region` as it is; `observe` is told of new conflicts.
-    pub(crate) fn new(region: &Region, observe: Box<dyn Fn(&[NewConflict]) + Send + Sync>) -> Self {
+    /// The state of `region` as it is; `metrics` counts conflicts from now on.
+    pub(crate) fn new(region: &Region, metrics: Arc<Metrics>) -> Self {
         let applied = region.applied();
         let progress = Progress {
             vector: Arc::new(applied.vector.clone()),
@@ -53,7 +56,7 @@ impl Published {
             progress: watch::channel(progress).0,
             catalog: RwLock::new(Arc::clone(region.catalog())),
             tail: Mutex::default(),
-            observe,
+            metrics,
         }
     }
 
@@ -63,13 +66,23 @@ impl Published {
             outcomes,
             arrivals,
             conflicts,
+            resolutions,
         } = group;
         if !Arc::ptr_eq(&self.catalog(), region.catalog()) {
             *self.catalog.write().unwrap_or_else(PoisonError::into_inner) =
                 Arc::clone(region.catalog());
         }
-        if !conflicts.is_empty() {
-            (self.observe)(&conflicts);
+        for conflict in &conflicts {
+            self.metrics.conflict(conflict);
+        }
+        for Resolution {
+            collection,
+            kind,
+            after_ms,
+        } in &resolutions
+        {
+            self.metrics
+                .resolved(collection.as_str(), kind, Duration::from_millis(*after_ms));
         }
         if !arrivals.is_empty() {
             self.tail

@@ -108,7 +108,7 @@ impl Running {
         match tokio::task::spawn_blocking(move || engine.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the last flush failed; the log will be applied again")
+                tracing::warn!(%error, "the last flush failed; the log will be applied again");
             }
             Err(error) => tracing::warn!(%error, "the last flush did not end"),
         }
@@ -155,11 +155,7 @@ impl Node {
             .map_or(0, |testing| testing.clock_shift_ms);
         let clock = Clock::new(shift_ms);
         let metrics = Arc::new(Metrics::new());
-        let counted = Arc::clone(&metrics);
-        let published = Arc::new(Published::new(
-            &region,
-            Box::new(move |conflicts| conflicts.iter().for_each(|c| counted.conflict(c))),
-        ));
+        let published = Arc::new(Published::new(&region, Arc::clone(&metrics)));
         let raft = raft::start(region, Arc::clone(&published))
             .await
             .map_err(StartError::Raft)?;

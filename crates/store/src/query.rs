@@ -68,15 +68,14 @@ pub struct PageBounds {
     pub bytes_max: usize,
 }
 
+/// Keys with their slots, and where the next page starts.
+pub type Page = (Vec<(Key, Slots)>, Option<Key>);
+
 /// A page of present keys in order of their bytes, with their slots, and where the next page starts.
 ///
 /// # Errors
 /// When the state cannot be read.
-pub fn page(
-    read: &dyn Read,
-    lens: &Lens<'_>,
-    bounds: &PageBounds,
-) -> Result<(Vec<(Key, Slots)>, Option<Key>), StoreError> {
+pub fn page(read: &dyn Read, lens: &Lens<'_>, bounds: &PageBounds) -> Result<Page, StoreError> {
     let collection = &lens.spec.name;
     let prefix_len = slot_key::collection_prefix(collection).len();
     let start = bounds.start.clone().max(bounds.prefix.clone());

@@ -13,6 +13,7 @@ use atoll_core::apply::EntryWrite;
 use atoll_core::collection::Regions;
 use atoll_core::expand::{Failure, expand_within};
 use atoll_core::intent::{Intent, Rejection};
+use atoll_core::state::LedgerRow;
 use atoll_core::view::{self, Lens};
 use atoll_core::{
     CollectionName, CollectionSpec, Dot, Entry, Operation, RegionName, ReplicaId, StoreId,
@@ -110,6 +111,19 @@ pub struct Group {
     pub arrivals: Vec<Arrival>,
     /// New ledger rows.
     pub conflicts: Vec<NewConflict>,
+    /// Conflicts that were resolved: by their policy as they arose, or by a write that had seen both.
+    pub resolutions: Vec<Resolution>,
+}
+
+/// A conflict that was resolved, for measuring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its kind, see [`view::Verdict`].
+    pub kind: &'static str,
+    /// How long after the later of its versions, in milliseconds; 0 when a policy decided.
+    pub after_ms: u64,
 }
 
 /// A group being applied.
@@ -240,6 +254,7 @@ impl Region {
         } = work;
         next.raft = raft;
         group.conflicts = new_conflicts(&mut tx, &catalog);
+        group.resolutions = resolutions(&mut tx, &catalog)?;
         next.ledger_rows = next.ledger_rows.saturating_add_signed(tx.ledger_growth());
 
         let mut batch = Batch::new();
@@ -475,4 +490,23 @@ fn new_conflicts(tx: &mut Transaction<'_>, catalog: &Catalog) -> Vec<NewConflict
         })
     });
     named.collect()
+}
+
+fn resolutions(tx: &mut Transaction<'_>, catalog: &Catalog) -> Result<Vec<Resolution>, StoreError> {
+    let settled = tx.settled_rows()?;
+    let measure = |row: &LedgerRow, after_ms: u64, by_policy: bool| {
+        let verdict = view::verdict(&catalog.lens(&row.at.collection)?, row);
+        (verdict.winner.is_some() == by_policy).then(|| Resolution {
+            collection: row.at.collection.clone(),
+            kind: verdict.kind,
+            after_ms,
+        })
+    };
+    let at_once = tx.fresh_rows().filter_map(|row| measure(row, 0, true));
+    let mut resolutions: Vec<Resolution> = at_once.collect();
+    let later = settled
+        .iter()
+        .filter_map(|(row, after_ms)| measure(row, *after_ms, false));
+    resolutions.extend(later);
+    Ok(resolutions)
 }

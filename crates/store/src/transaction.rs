@@ -16,6 +16,7 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
+use atoll_core::conflict;
 use atoll_core::content::Class;
 use atoll_core::slot::Superseded;
 use atoll_core::state::{ConflictId, LedgerRow, ReadState, SlotName, WriteState};
@@ -39,6 +40,9 @@ pub(crate) struct Transaction<'a> {
     undo: Vec<Undo>,
     /// How often the command at hand wrote which slots.
     touched: BTreeMap<Vec<u8>, usize>,
+    /// Versions with a conflict that this group replaced, and how many of them before the entry at hand.
+    replaced: Vec<(SlotName, Superseded)>,
+    replaced_before: usize,
 }
 
 #[derive(Clone)]
@@ -74,6 +78,8 @@ impl<'a> Transaction<'a> {
             entries: HashMap::new(),
             undo: Vec::new(),
             touched: BTreeMap::new(),
+            replaced: Vec::new(),
+            replaced_before: 0,
         }
     }
 
@@ -85,10 +91,12 @@ impl<'a> Transaction<'a> {
     /// Starts an entry: what follows can be rolled back.
     pub(crate) fn begin(&mut self) {
         self.undo.clear();
+        self.replaced_before = self.replaced.len();
     }
 
     /// Takes back everything since [`Transaction::begin`].
     pub(crate) fn roll_back(&mut self) {
+        self.replaced.truncate(self.replaced_before);
         let (slots, ledger) = (self.slots.get_mut(), self.ledger.get_mut());
         for step in self.undo.drain(..).rev() {
             match step {
@@ -121,6 +129,33 @@ impl<'a> Transaction<'a> {
     pub(crate) fn fresh_rows(&mut self) -> impl Iterator<Item = &LedgerRow> {
         let made = self.ledger.get_mut().values().filter(|row| !row.stored);
         made.filter_map(|row| row.kept.as_ref().map(|kept| &kept.row))
+    }
+
+    /// Ledger rows of which one entry of this group replaced both versions, and how long after the later of
+    /// the two it was written, in milliseconds.
+    pub(crate) fn settled_rows(&self) -> Result<Vec<(LedgerRow, u64)>, StoreError> {
+        let mut settled = BTreeMap::new();
+        for (at, version) in &self.replaced {
+            let Some(partner) = version.conflict.partner else {
+                continue;
+            };
+            let went_together = |(there, other): &(SlotName, Superseded)| {
+                there == at && other.dot == partner.dot && other.by == version.by
+            };
+            let Some(entry) = self.entries.get(&version.by) else {
+                continue;
+            };
+            if !self.replaced.iter().any(went_together) {
+                continue;
+            }
+            let id = conflict::conflict_id(at, version.dot, partner.dot);
+            if let Some(row) = self.ledger_row(id)? {
+                let detected = ledger_row::detected(&row);
+                let after_ms = entry.time.millis().saturating_sub(detected.millis());
+                settled.insert(id, (row, after_ms));
+            }
+        }
+        Ok(settled.into_values().collect())
     }
 
     /// By how much the number of ledger rows grew.
@@ -373,6 +408,13 @@ impl WriteState for Transaction<'_> {
     fn put_history(&mut self, at: &SlotName, version: &Superseded) {
         let key = superseded::key(&slot_key::encode(at), version.class, version.dot);
         let before = self.history.insert(key.clone(), Some(version.clone()));
+        // A version enters history once, when it is replaced; later changes are of its marks.
+        if version.conflict.partner.is_some()
+            && before.is_none()
+            && matches!(self.base.get(Family::History, &key), Ok(None))
+        {
+            self.replaced.push((at.clone(), version.clone()));
+        }
         self.undo.push(Undo::History(key, before));
     }
 

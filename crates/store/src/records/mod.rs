@@ -17,7 +17,7 @@ pub mod slot;
 pub mod slot_key;
 pub mod superseded;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use prost::Message;
 
 /// The format byte of every record.
@@ -62,9 +62,13 @@ pub(crate) fn decode<M: Message + Default>(
     kind: &'static str,
     bytes: Bytes,
 ) -> Result<M, BadRecord> {
-    match bytes.first() {
-        Some(&FORMAT) => M::decode(bytes.slice(1..)).map_err(|e| damaged(kind, e)),
-        Some(&found) => Err(BadRecord::NewerFormat { kind, found }),
+    let mut message = bytes;
+    match message.first().copied() {
+        Some(FORMAT) => {
+            message.advance(1);
+            M::decode(message).map_err(|e| damaged(kind, e))
+        }
+        Some(found) => Err(BadRecord::NewerFormat { kind, found }),
         None => Err(damaged(kind, "it is empty")),
     }
 }

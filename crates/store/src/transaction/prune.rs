@@ -69,7 +69,7 @@ impl Transaction<'_> {
             };
             let is_stable = stable.covers(version.dot) && stable.covers(version.by);
             if !is_stable || !self.note_resolution(&at, &version, stable)? {
-                list.clear(); continue;
+                break;
             }
             let is_last = |end: &atoll_core::slot::HistoryEnd| {
                 end.class == version.class && end.last == version.dot
