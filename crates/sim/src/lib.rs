@@ -6,7 +6,8 @@
 //! When a schedule is over, everything heals, and the [`invariants`] are checked.
 //!
 //! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played
-//! - [`node`]: one region; [`commits`], [`links`], [`clients`], [`faults`]: what happens to it
+//! - [`node`]: one region; [`clients`], [`commits`], [`faults`]: what happens to it
+//! - [`links`], [`sources`], [`tending`], [`stand_ins`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
 
@@ -29,6 +30,9 @@ mod node;
 mod reach;
 mod schedule;
 mod snapshot;
+mod sources;
+mod stand_ins;
+mod tending;
 mod topology;
 mod world;
 

@@ -2,49 +2,42 @@
 //!
 //! Messages of one stream arrive in order; streams do not wait for each other. A partition holds messages up
 //! or breaks the stream, and the two ends find out at times of their own. A new connection resumes from a
-//! vector. A silent link may get another one to stand in for it.
+//! vector.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::{Dot, Entry, wire};
 use atoll_replication::backoff::Backoff;
 use atoll_replication::delivery::LinkId;
 use atoll_replication::frame::{Decoder, LinkMessage};
 use atoll_replication::message::{
-    Ack, Batch, Carries, Downstream, Hello, LINK_VERSION, Upstream, Welcome,
+    Batch, Carries, Downstream, Hello, LINK_VERSION, Upstream, Welcome,
 };
 use atoll_replication::source::Source;
-use atoll_store::Command;
 
 use crate::events::{End, Event, Life};
-use crate::invariants::{Violation, stability};
-use crate::mischief::Mischief;
-use crate::node::Asked;
+use crate::invariants::Violation;
 use crate::schedule::FaultKind;
 use crate::topology::Edge;
 use crate::world::{STORE, World};
 
 const REDIAL_FROM: Duration = Duration::from_millis(20);
 const REDIAL_TO: Duration = Duration::from_millis(500);
-/// Calls of a source in one go: more means that it never ends.
-const PUMPS_MAX: u32 = 100_000;
-
 /// A link, declared or standing in for one.
 pub(crate) struct Link {
     pub(crate) edge: Edge,
     /// What it carries now.
-    carries: Carries,
-    is_declared: bool,
+    pub(crate) carries: Carries,
+    pub(crate) is_declared: bool,
     /// Not wanted any more.
-    is_retired: bool,
+    pub(crate) is_retired: bool,
     pub(crate) connection: Option<usize>,
     backoff: Backoff,
     /// When the target last heard from it.
-    heard_at: Duration,
-    stand_in: Option<usize>,
+    pub(crate) heard_at: Duration,
+    pub(crate) stand_in: Option<usize>,
 }
 
 /// One connection of a link.
@@ -55,23 +48,27 @@ pub(crate) struct Connection {
     pub(crate) is_cut: bool,
     up: Pipe,
     down: Pipe,
-    source: Option<SourceEnd>,
-    target: Option<TargetEnd>,
+    pub(crate) source: Option<SourceEnd>,
+    pub(crate) target: Option<TargetEnd>,
 }
 
+/// The sending end of a connection.
 #[derive(Default)]
-struct SourceEnd {
-    source: Option<Source>,
+pub(crate) struct SourceEnd {
+    pub(crate) source: Option<Source>,
     decoder: Decoder<Upstream>,
-    pump_at: Option<Duration>,
+    /// When it is to look again whether there is more to send.
+    pub(crate) pump_at: Option<Duration>,
 }
 
-struct TargetEnd {
+/// The pulling end of a connection.
+pub(crate) struct TargetEnd {
     decoder: Decoder<Downstream>,
-    life: Life,
-    is_welcome: bool,
-    told_consumed: u64,
-    told_revision: u64,
+    pub(crate) life: Life,
+    pub(crate) is_welcome: bool,
+    /// What was acknowledged.
+    pub(crate) told_consumed: u64,
+    pub(crate) told_revision: u64,
 }
 
 /// Messages under way in one direction.
@@ -83,11 +80,11 @@ struct Pipe {
 }
 
 impl Link {
-    pub(crate) fn declared(edge: Edge, seed: u64) -> Self {
+    pub(crate) fn new(edge: Edge, is_declared: bool, seed: u64) -> Self {
         Link {
             edge,
             carries: edge.carries,
-            is_declared: true,
+            is_declared,
             is_retired: false,
             connection: None,
             backoff: Backoff::new(REDIAL_FROM, REDIAL_TO, seed),
@@ -172,7 +169,7 @@ impl World {
     }
 
     /// Puts a message on its way.
-    fn transmit<M: LinkMessage>(&mut self, connection: usize, to: End, message: &M) {
+    pub(crate) fn transmit<M: LinkMessage>(&mut self, connection: usize, to: End, message: &M) {
         if self.connections[connection].is_cut {
             return;
         }
@@ -360,253 +357,6 @@ impl World {
             )
         });
         Ok(())
-    }
-
-    /// A region has something new for those who pull from it.
-    pub(crate) fn pump_all(&mut self, place: usize) -> Result<(), Violation> {
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].from == place {
-                self.pump(connection)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn pump_planned(&mut self, connection: usize) -> Result<(), Violation> {
-        if let Some(end) = &mut self.connections[connection].source {
-            end.pump_at = None;
-        }
-        self.pump(connection)
-    }
-
-    /// Sends all that a source wants to send now.
-    fn pump(&mut self, connection: usize) -> Result<(), Violation> {
-        let place = self.connections[connection].from;
-        if self.connections[connection].is_cut || !self.places[place].serves() {
-            return Ok(());
-        }
-        let now = self.now_at(place);
-        for _ in 0..PUMPS_MAX {
-            let Some(end) = &mut self.connections[connection].source else {
-                return Ok(());
-            };
-            let (Some(source), Some(node)) = (&mut end.source, &self.places[place].node) else {
-                return Ok(());
-            };
-            let next = source.next(&node.log(), &node.knowledge, now)?;
-            let Some(mut message) = next else {
-                let wakeup = source.wakeup();
-                if wakeup <= now.elapsed {
-                    continue;
-                }
-                if end.pump_at.is_none_or(|planned| planned > wakeup) {
-                    end.pump_at = Some(wakeup);
-                    self.time.at(wakeup, Event::Pump(connection));
-                }
-                return Ok(());
-            };
-            if let Downstream::Batch(batch) = &mut message {
-                self.tamper(batch);
-                if self.does(Mischief::SendTwice) {
-                    self.transmit(connection, End::Target, &message);
-                }
-            }
-            self.transmit(connection, End::Target, &message);
-        }
-        Err(Violation::broken(format!(
-            "the source on r{place} never stops sending"
-        )))
-    }
-
-    /// A source that does not pass on what it was given.
-    fn tamper(&self, batch: &mut Batch) {
-        let forgets = self.does(Mischief::ForgetDependencies);
-        let loses = self.does(Mischief::LoseWrites);
-        if !forgets && !loses {
-            return;
-        }
-        let change = |mut entry: Entry| {
-            if forgets {
-                let before = Dot::new(entry.dot.replica, entry.dot.seq - 1);
-                entry.dependencies = [(before.replica, before.seq)].into_iter().collect();
-            }
-            if loses && entry.dot.seq % 4 == 0 {
-                entry.operations.pop();
-            }
-            wire::encode_entry(&entry)
-        };
-        let mut rest = batch.entries.clone();
-        let mut changed = Vec::new();
-        while let Ok(frame) = wire::split_frame(&mut rest) {
-            if let Ok(entry) = wire::decode_entry(&frame) {
-                changed.extend_from_slice(&change(entry));
-            }
-        }
-        batch.entries = changed.into();
-    }
-
-    /// A region looks after its links: acknowledges, asks, finds stand-ins; and says what is stable.
-    pub(crate) fn tend(&mut self, place: usize) -> Result<(), Violation> {
-        let (now, life) = (self.time.now(), self.places[place].life);
-        let tend_ms = self.schedule.tend_ms;
-        self.time
-            .after(Duration::from_millis(tend_ms), Event::Tend(place, life));
-        let Some(node) = &mut self.places[place].node else {
-            return Ok(());
-        };
-        let said = node.inbox.say(now);
-        for (id, frame) in said {
-            self.trace(|_| format!("r{place} says on connection {}: {frame:?}", id.0));
-            let connection = usize::try_from(id.0).unwrap_or(usize::MAX);
-            self.transmit(connection, End::Source, &frame);
-        }
-        self.acknowledge_all(place, true);
-        if self.dice.one_in(self.schedule.stable_every) {
-            self.say_what_is_stable(place)?;
-        }
-        if let Some(after) = self.schedule.failover_after {
-            self.find_stand_ins(place, after);
-        }
-        self.commit(place);
-        Ok(())
-    }
-
-    /// Acknowledges on every link that brought something since; with `gossip`, also where there is news.
-    pub(crate) fn acknowledge_all(&mut self, place: usize, gossip: bool) {
-        for connection in 0..self.connections.len() {
-            if self.connections[connection].to == place {
-                self.acknowledge(connection, gossip);
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, connection: usize, gossip: bool) {
-        let place = self.connections[connection].to;
-        let (life, Some(node)) = (self.places[place].life, &self.places[place].node) else {
-            return;
-        };
-        let Some(end) = &mut self.connections[connection].target else {
-            return;
-        };
-        if !end.is_welcome || end.life != life {
-            return;
-        }
-        let consumed_bytes = node.inbox.consumed(LinkId(connection as u64));
-        let revision = node.knowledge.revision();
-        let is_news = gossip && revision != end.told_revision;
-        if consumed_bytes == end.told_consumed && !is_news {
-            return;
-        }
-        end.told_consumed = consumed_bytes;
-        let mut ack = Ack {
-            vector: node.region.applied().vector.clone(),
-            consumed_bytes,
-            known: Vec::new(),
-        };
-        if is_news {
-            end.told_revision = revision;
-            ack.known = node.knowledge.matrix();
-        }
-        self.transmit(connection, End::Source, &Upstream::Ack(ack));
-    }
-
-    fn say_what_is_stable(&mut self, place: usize) -> Result<(), Violation> {
-        let members = self.members();
-        let Some(node) = &self.places[place].node else {
-            return Ok(());
-        };
-        let vector = if self.does(Mischief::TrustTheNewest) {
-            let newest = members.iter().map(|m| node.knowledge.durable(*m).cloned());
-            let newest = newest.map(Option::unwrap_or_default);
-            newest.reduce(|a, b| a.meet(&b)).unwrap_or_default()
-        } else {
-            node.knowledge.stable(&members)
-        };
-        if node.region.applied().stable.covers_all(&vector) {
-            return Ok(());
-        }
-        for (i, other) in self.places.iter().enumerate() {
-            let checked = stability::check_everywhere(place, &vector, i, other.order.applied());
-            checked.or_else(|violation| self.found(violation))?;
-        }
-        self.report.stable += 1;
-        self.trace(|w| format!("r{place} knows that {} is stable", w.shown(&vector)));
-        self.ask(place, Asked::Command(Command::Stable { vector }));
-        Ok(())
-    }
-
-    /// Where a declared link is silent, another region's entries come instead; and no longer than that.
-    fn find_stand_ins(&mut self, place: usize, after: Duration) {
-        for link in 0..self.links.len() {
-            let one = &self.links[link];
-            if one.edge.to != place || !one.is_declared {
-                continue;
-            }
-            let is_silent = self.time.now().saturating_sub(one.heard_at) > after;
-            match (is_silent, one.stand_in) {
-                (true, None) => self.stand_in(link),
-                (false, Some(other)) => {
-                    self.links[link].stand_in = None;
-                    self.dismiss(other);
-                }
-                (true, Some(_)) | (false, None) => {}
-            }
-        }
-    }
-
-    fn stand_in(&mut self, link: usize) {
-        let Edge { from, to, .. } = self.links[link].edge;
-        let other = self.dice.index(self.places.len());
-        if other == from || other == to {
-            return;
-        }
-        let pulls = |l: &Link| l.edge.from == other && l.edge.to == to && !l.is_retired;
-        let known = self.links.iter().position(pulls);
-        let helper = known.unwrap_or(self.links.len());
-        if known.is_none() {
-            let edge = Edge {
-                from: other,
-                to,
-                carries: Carries::Everything,
-            };
-            let fresh = Link {
-                is_declared: false,
-                ..Link::declared(edge, self.dice.draw())
-            };
-            self.links.push(fresh);
-            self.time.after(Duration::ZERO, Event::Dial(helper));
-        }
-        self.links[link].stand_in = Some(helper);
-        self.report.stand_ins += 1;
-        self.trace(|_| format!("r{other}:r{to} stands in for r{from}:r{to}"));
-        self.carry(helper, Carries::Everything);
-    }
-
-    /// A link need not stand in any more.
-    fn dismiss(&mut self, helper: usize) {
-        if self.links.iter().any(|l| l.stand_in == Some(helper)) {
-            return;
-        }
-        let Link {
-            edge, is_declared, ..
-        } = self.links[helper];
-        if is_declared {
-            self.carry(helper, edge.carries);
-            return;
-        }
-        self.links[helper].is_retired = true;
-        if let Some(connection) = self.links[helper].connection {
-            self.cut(connection, true);
-        }
-    }
-
-    fn carry(&mut self, link: usize, carries: Carries) {
-        let one = &mut self.links[link];
-        one.carries = carries;
-        let (place, connection) = (one.edge.to, one.connection);
-        if let (Some(connection), Some(node)) = (connection, &mut self.places[place].node) {
-            node.inbox.carry(LinkId(connection as u64), carries);
-        }
     }
 
     /// Breaks a connection. Its ends notice at once or in their own time.

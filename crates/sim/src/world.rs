@@ -3,7 +3,7 @@
 //! ```text
 //!  clients ──ask──▶ place ──append, sync, apply──▶ disk        commits.rs, node.rs
 //!     ▲               │ ▲
-//!   answers     links │ │ batches, heartbeats                  links.rs
+//!   answers     links │ │ batches, heartbeats                  links.rs, sources.rs, tending.rs
 //!                     ▼ │
 //!                   places        faults break all of it       faults.rs
 //! ```
@@ -123,7 +123,7 @@ impl World {
         }
         let links = schedule.edges.iter();
         let links = links
-            .map(|edge| Link::declared(*edge, dice.draw()))
+            .map(|edge| Link::new(*edge, true, dice.draw()))
             .collect();
         let clients = (0..schedule.clients).map(|_| Client::new(dice.index(count)));
         Ok(World {

@@ -1,0 +1,105 @@
+//! What a region does for its links from time to time, whatever comes over them.
+
+use std::time::Duration;
+
+use atoll_replication::delivery::LinkId;
+use atoll_replication::message::{Ack, Upstream};
+use atoll_store::Command;
+
+use crate::events::{End, Event};
+use crate::invariants::{Violation, stability};
+use crate::mischief::Mischief;
+use crate::node::Asked;
+use crate::world::World;
+
+impl World {
+    /// A region looks after its links: acknowledges, asks, finds stand-ins; and says what is stable.
+    pub(crate) fn tend(&mut self, place: usize) -> Result<(), Violation> {
+        let (now, life) = (self.time.now(), self.places[place].life);
+        let tend_ms = self.schedule.tend_ms;
+        self.time
+            .after(Duration::from_millis(tend_ms), Event::Tend(place, life));
+        let Some(node) = &mut self.places[place].node else {
+            return Ok(());
+        };
+        let said = node.inbox.say(now);
+        for (id, frame) in said {
+            self.trace(|_| format!("r{place} says on connection {}: {frame:?}", id.0));
+            let connection = usize::try_from(id.0).unwrap_or(usize::MAX);
+            self.transmit(connection, End::Source, &frame);
+        }
+        self.acknowledge_all(place, true);
+        if self.dice.one_in(self.schedule.stable_every) {
+            self.say_what_is_stable(place)?;
+        }
+        if let Some(after) = self.schedule.failover_after {
+            self.find_stand_ins(place, after);
+        }
+        self.commit(place);
+        Ok(())
+    }
+
+    /// Acknowledges on every link that brought something since; with `gossip`, also where there is news.
+    pub(crate) fn acknowledge_all(&mut self, place: usize, gossip: bool) {
+        for connection in 0..self.connections.len() {
+            if self.connections[connection].to == place {
+                self.acknowledge(connection, gossip);
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, connection: usize, gossip: bool) {
+        let place = self.connections[connection].to;
+        let (life, Some(node)) = (self.places[place].life, &self.places[place].node) else {
+            return;
+        };
+        let Some(end) = &mut self.connections[connection].target else {
+            return;
+        };
+        if !end.is_welcome || end.life != life {
+            return;
+        }
+        let consumed_bytes = node.inbox.consumed(LinkId(connection as u64));
+        let revision = node.knowledge.revision();
+        let is_news = gossip && revision != end.told_revision;
+        if consumed_bytes == end.told_consumed && !is_news {
+            return;
+        }
+        end.told_consumed = consumed_bytes;
+        let mut ack = Ack {
+            vector: node.region.applied().vector.clone(),
+            consumed_bytes,
+            known: Vec::new(),
+        };
+        if is_news {
+            end.told_revision = revision;
+            ack.known = node.knowledge.matrix();
+        }
+        self.transmit(connection, End::Source, &Upstream::Ack(ack));
+    }
+
+    fn say_what_is_stable(&mut self, place: usize) -> Result<(), Violation> {
+        let members = self.members();
+        let Some(node) = &self.places[place].node else {
+            return Ok(());
+        };
+        let vector = if self.does(Mischief::TrustTheNewest) {
+            let newest = members.iter().map(|m| node.knowledge.durable(*m).cloned());
+            let newest = newest.map(Option::unwrap_or_default);
+            newest.reduce(|a, b| a.meet(&b)).unwrap_or_default()
+        } else {
+            node.knowledge.stable(&members)
+        };
+        if node.region.applied().stable.covers_all(&vector) {
+            return Ok(());
+        }
+        for (i, other) in self.places.iter().enumerate() {
+            let checked = stability::check_everywhere(place, &vector, i, other.order.applied());
+            checked.or_else(|violation| self.found(violation))?;
+        }
+        self.report.stable += 1;
+        self.trace(|w| format!("r{place} knows that {} is stable", w.shown(&vector)));
+        self.ask(place, Asked::Command(Command::Stable { vector }));
+        Ok(())
+    }
+}
