@@ -135,13 +135,9 @@ async fn regions_converge_in_state_and_ledger() {
     let store = start().await;
     store.settle().await;
     for round in 0..50 {
-        for region in 0..3 {
+        for (region, name) in REGIONS.iter().enumerate() {
             store
-                .write(
-                    region,
-                    "pages",
-                    put(&format!("{round} from {}", REGIONS[region])),
-                )
+                .write(region, "pages", put(&format!("{round} from {name}")))
                 .await;
             store
                 .write(

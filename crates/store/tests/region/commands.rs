@@ -67,14 +67,6 @@ pub(crate) fn request(intents: &[Intent]) -> Request {
     }
 }
 
-/// A write of one request with one intent, so many milliseconds after the start.
-pub(crate) fn write(ms: u64, intent: Intent) -> Command {
-    Command::Write {
-        now: at(ms),
-        requests: vec![request(&[intent])],
-    }
-}
-
 pub(crate) fn spec(
     collection: &str,
     data_type: DataType,

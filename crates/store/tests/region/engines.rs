@@ -28,12 +28,6 @@ enum Kept {
     Rocks(TempDir),
 }
 
-/// Checks a fact on a fresh region of each engine.
-pub(crate) fn check(fact: impl Fn(Seat)) {
-    fact(Seat::new(Kind::Memory, &identity(0)));
-    fact(Seat::new(Kind::Rocks, &identity(0)));
-}
-
 /// Regions `r0`, `r1`, …: the greater the number, the smaller the replica id.
 pub(crate) fn identity(place: usize) -> Identity {
     Identity {

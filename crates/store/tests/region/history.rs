@@ -355,7 +355,7 @@ fn change(collection: &str, n: u64, what: usize, detail: usize) -> Action {
                 12 => "{}".to_owned(),
                 _ => return Action::Delete,
             };
-            if detail % 3 == 0 {
+            if detail.is_multiple_of(3) {
                 put(&text)
             } else {
                 patch(&text)
