@@ -188,6 +188,8 @@ impl Source {
                 self.carries = resume.carries;
                 self.pruned = resume.pruned;
                 self.position = None;
+                // What was sent may wait at the target for what comes now: it must not take its credit.
+                self.consumed = self.consumed.max(self.sent);
             }
             Upstream::Prune(origins) => self.pruned = origins,
             Upstream::Ping(ping) => {

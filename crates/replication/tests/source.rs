@@ -226,6 +226,20 @@ fn credit_bounds_what_is_under_way_and_questions_may_go_a_little_beyond() {
 }
 
 #[test]
+fn who_starts_over_gets_what_its_waiting_entries_wait_for_whatever_credit_they_hold() {
+    let log = log(&[(C, 1, Some(C)), (A, 1, None), (A, 2, None)]);
+    let mut source = open(hello(VersionVector::new(), Carries::OwnEntries, 20), &log);
+    assert_eq!(batch(&mut source, &log, 1), "1:1 1:2");
+    let resume = Resume {
+        vector: VersionVector::new(),
+        carries: Carries::Everything,
+        pruned: Vec::new(),
+    };
+    source.on_frame(Upstream::Resume(resume), at(1)).unwrap();
+    assert_eq!(batch(&mut source, &log, 1), "3:1 1:1");
+}
+
+#[test]
 fn pruned_origins_are_left_out_until_the_target_starts_over() {
     let log = log(&[(A, 1, None), (C, 1, Some(C)), (A, 2, None), (C, 2, Some(C))]);
     let mut source = open(hello(VersionVector::new(), Carries::Everything, 1000), &log);
