@@ -57,6 +57,7 @@ impl World {
                 self.time.after(until, Event::SpeedUp(place, other));
             }
             FaultKind::Redeclare => self.redeclare(),
+            FaultKind::Relink => self.relink(),
             FaultKind::Trim => self.trim(place),
             // These happen where messages arrive and where proposals are made.
             FaultKind::Duplicate | FaultKind::FailProposals => {}

@@ -1,13 +1,13 @@
 //! Torments: seeded schedules of faults against the real core, replication and store.
 //!
 //! A seed stands for a schedule: two to seven regions in some topology, clients with sessions, and faults
-//! (drop, duplicate, reorder, delay, partition, pause, crash with a torn tail, clock jump, policy change).
-//! Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
+//! (drop, duplicate, reorder, delay, partition, pause, crash with a torn tail, clock jump, change of policy
+//! or topology). Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
 //! When a schedule is over, everything heals, and the [`invariants`] are checked.
 //!
 //! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played
 //! - [`node`]: one region; [`clients`], [`commits`], [`faults`]: what happens to it
-//! - [`links`], [`sources`], [`tending`], [`stand_ins`]: how regions talk
+//! - [`links`], [`sources`], [`tending`], [`stand_ins`], [`topology_change`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
 
@@ -34,6 +34,7 @@ mod sources;
 mod stand_ins;
 mod tending;
 mod topology;
+mod topology_change;
 mod world;
 
 pub use invariants::Violation;

@@ -66,6 +66,8 @@ pub(crate) struct TargetEnd {
     decoder: Decoder<Downstream>,
     pub(crate) life: Life,
     pub(crate) is_welcome: bool,
+    /// What it asked for when it dialled.
+    carries: Carries,
     /// What was acknowledged.
     pub(crate) told_consumed: u64,
     pub(crate) told_revision: u64,
@@ -140,6 +142,7 @@ impl World {
                 decoder: Decoder::new(),
                 life: self.places[to].life,
                 is_welcome: false,
+                carries: self.links[link].carries,
                 told_consumed: 0,
                 told_revision: 0,
             }),
@@ -304,13 +307,16 @@ impl World {
         };
         match frame {
             Downstream::Welcome(welcome) => {
-                node.inbox.open(id, welcome.replica, carries);
+                let Some(end) = &mut self.connections[connection].target else {
+                    return Ok(());
+                };
+                end.is_welcome = true;
+                // What the link is to carry may have changed since the target dialled.
+                node.inbox.open(id, welcome.replica, end.carries);
+                node.inbox.carry(id, carries);
                 let region = (welcome.replica, welcome.region);
                 node.knowledge.learn_regions([&region]);
                 self.links[link].backoff.succeeded();
-                if let Some(end) = &mut self.connections[connection].target {
-                    end.is_welcome = true;
-                }
             }
             Downstream::Heartbeat(heartbeat) => {
                 node.inbox.on_heartbeat(id, &heartbeat);

@@ -39,12 +39,14 @@ pub(crate) enum FaultKind {
     FailProposals,
     /// The collections get other policies.
     Redeclare,
+    /// The regions get another topology.
+    Relink,
     /// Old ledger rows are dropped.
     Trim,
 }
 
 impl FaultKind {
-    const ALL: [FaultKind; 12] = [
+    const ALL: [FaultKind; 13] = [
         FaultKind::DropStream,
         FaultKind::PartitionPair,
         FaultKind::PartitionRegion,
@@ -56,6 +58,7 @@ impl FaultKind {
         FaultKind::Duplicate,
         FaultKind::FailProposals,
         FaultKind::Redeclare,
+        FaultKind::Relink,
         FaultKind::Trim,
     ];
 }
@@ -67,6 +70,8 @@ pub(crate) struct Schedule {
     pub(crate) regions: Vec<RegionName>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) clocks: Vec<WallClock>,
+    /// Longest time until a region is there.
+    pub(crate) late_ms: u64,
     /// Milliseconds from one region to another: least and most.
     pub(crate) latency_ms: Vec<Vec<(u64, u64)>>,
     pub(crate) collections: Vec<CollectionSpec>,
@@ -111,6 +116,7 @@ impl Schedule {
             shape,
             edges: shape.edges(count, dice),
             clocks: (0..count).map(|_| WallClock::draw(dice)).collect(),
+            late_ms: *dice.pick(&[0, 0, 0, 400]),
             latency_ms: latencies(count, is_steady, dice),
             collections: declare(&types(dice), &regions, dice),
             keys: dice.between(1, 3),

@@ -15,7 +15,7 @@ impl World {
     pub(crate) fn find_stand_ins(&mut self, place: usize, after: Duration) {
         for link in 0..self.links.len() {
             let one = &self.links[link];
-            if one.edge.to != place || !one.is_declared {
+            if one.edge.to != place || !one.is_declared || one.is_retired {
                 continue;
             }
             let is_silent = self.time.now().saturating_sub(one.heard_at) > after;
@@ -56,7 +56,7 @@ impl World {
     }
 
     /// A link need not stand in any more.
-    fn dismiss(&mut self, helper: usize) {
+    pub(crate) fn dismiss(&mut self, helper: usize) {
         if self.links.iter().any(|l| l.stand_in == Some(helper)) {
             return;
         }
@@ -67,13 +67,10 @@ impl World {
             self.carry(helper, edge.carries);
             return;
         }
-        self.links[helper].is_retired = true;
-        if let Some(connection) = self.links[helper].connection {
-            self.cut(connection, true);
-        }
+        self.retire(helper);
     }
 
-    fn carry(&mut self, link: usize, carries: Carries) {
+    pub(crate) fn carry(&mut self, link: usize, carries: Carries) {
         let one = &mut self.links[link];
         one.carries = carries;
         let (place, connection) = (one.edge.to, one.connection);

@@ -154,7 +154,8 @@ impl World {
     pub(crate) fn play(&mut self) -> Result<(), Violation> {
         self.trace(|w| w.schedule.to_string());
         for place in 0..self.places.len() {
-            self.start(place)?;
+            let delay = self.dice.ms(0, self.schedule.late_ms);
+            self.time.after(delay, Event::Start(place));
         }
         self.plan_fault();
         for round in 1..=self.schedule.rounds {
