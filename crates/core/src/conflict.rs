@@ -18,7 +18,7 @@
 
 use crate::content::Class;
 use crate::ids::{Dot, ReplicaId};
-use crate::slot::{ConflictMark, Partner, Slot, Superseded, Version};
+use crate::slot::{ConflictMark, HistoryEnd, Partner, Slot, Superseded, Version};
 use crate::state::{ConflictId, LedgerRow, ReadState, SlotName, WriteState};
 use crate::version_vector::VersionVector;
 
@@ -74,7 +74,7 @@ pub fn record<S: WriteState>(
         if !end.class.disagrees_with(class) {
             continue;
         }
-        for mut past in concurrent_history(state, at, slot, end.class, end.last, version, seen)? {
+        for mut past in concurrent_history(state, at, slot, end, version, seen)? {
             offer(past.as_partner(), past.class, past.creates);
             let before = past.conflict.clone();
             let one = Side::of_superseded(&past);
@@ -103,11 +103,11 @@ fn concurrent_history<S: WriteState>(
     state: &S,
     at: &SlotName,
     slot: &Slot,
-    class: Class,
-    last: Dot,
+    end: HistoryEnd,
     version: &Version,
     seen: Seen<'_>,
 ) -> Result<Vec<Superseded>, S::Error> {
+    let HistoryEnd { class, first, last } = end;
     let origin = last.replica;
     let mut found: Vec<Superseded> = Vec::new();
     let unseen_from = seen.dependencies.get(origin) + 1;
@@ -142,15 +142,18 @@ fn concurrent_history<S: WriteState>(
         )?;
     }
     if seen.is_narrowed() && seen.context.get(origin) < seen.dependencies.get(origin) {
-        let between = (seen.context.get(origin) + 1, seen.dependencies.get(origin));
+        let from = first.max(seen.context.get(origin) + 1);
+        let between = (from, seen.dependencies.get(origin));
         let mut candidates = Vec::new();
-        state.history(at, class, origin, between, false, &mut |past| {
-            // Replaced by something that the writer's region had: it no longer stood there.
-            if !seen.dependencies.covers(past.by) {
-                candidates.push(past);
-            }
-            true
-        })?;
+        if between.0 <= between.1 {
+            state.history(at, class, origin, between, false, &mut |past| {
+                // Replaced by something that the writer's region had: it no longer stood there.
+                if !seen.dependencies.covers(past.by) {
+                    candidates.push(past);
+                }
+                true
+            })?;
+        }
         for past in candidates {
             if standing(state, at, slot, past.dot, seen.dependencies)? {
                 found.push(past);
@@ -198,10 +201,10 @@ fn dots_within<S: ReadState>(
     let mut dots: Vec<Dot> = siblings.filter(|dot| vector.covers(*dot)).collect();
     for end in &slot.history {
         let last = vector.get(end.last.replica);
-        if last == 0 {
+        if last < end.first {
             continue;
         }
-        let all = (1, last);
+        let all = (end.first, last);
         state.history(at, end.class, end.last.replica, all, true, &mut |past| {
             dots.push(past.dot);
             true

@@ -65,12 +65,14 @@ pub struct Superseded {
     pub by: Dot,
 }
 
-/// The greatest superseded sequence of one class and origin: tells without a read that there is no
-/// history to look at.
+/// Where the superseded versions of one class and origin lie: tells without a read that there are none to
+/// look at, and spares looking where they have been forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryEnd {
     /// The class of the superseded versions.
     pub class: Class,
+    /// None is kept of a smaller sequence.
+    pub first: u64,
     /// The greatest superseded dot of one origin.
     pub last: Dot,
 }
@@ -82,7 +84,7 @@ pub struct HistoryEnd {
 pub struct Slot {
     /// The concurrent versions.
     pub siblings: Vec<Version>,
-    /// Where the history of superseded versions ends, by class and origin.
+    /// Where the history of superseded versions begins and ends, by class and origin.
     pub history: Vec<HistoryEnd>,
     /// The sums of a counter; empty for every other type.
     pub counter: Counter,
@@ -113,9 +115,13 @@ impl Slot {
             end.class == version.class && end.last.replica == version.dot.replica
         };
         match self.history.iter_mut().find(same) {
-            Some(end) => end.last.seq = end.last.seq.max(version.dot.seq),
+            Some(end) => {
+                end.first = end.first.min(version.dot.seq);
+                end.last.seq = end.last.seq.max(version.dot.seq);
+            }
             None => self.history.push(HistoryEnd {
                 class: version.class,
+                first: version.dot.seq,
                 last: version.dot,
             }),
         }

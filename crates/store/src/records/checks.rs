@@ -198,7 +198,11 @@ fn contributions() -> impl Strategy<Value = Contribution> {
 }
 
 pub(crate) fn slots() -> impl Strategy<Value = Slot> {
-    let end = (classes(), dots()).prop_map(|(class, last)| HistoryEnd { class, last });
+    let end = (classes(), any::<u64>(), dots()).prop_map(|(class, first, last)| HistoryEnd {
+        class,
+        first,
+        last,
+    });
     (
         prop::collection::vec(versions(), 0..4),
         prop::collection::vec(end, 0..4),

@@ -29,6 +29,7 @@ pub fn encode(slot: &Slot) -> Vec<u8> {
                 class: end.class.ordinal().into(),
                 replica: end.last.replica.0,
                 seq: end.last.seq,
+                first: end.first,
             })
             .collect(),
         contributions: counter.0.iter().map(contribution_to_pb).collect(),
@@ -44,6 +45,7 @@ pub fn decode(bytes: Bytes) -> Result<Slot, BadRecord> {
     let history = slot.history.into_iter().map(|end| {
         Ok(HistoryEnd {
             class: class(KIND, end.class)?,
+            first: end.first,
             last: Dot::new(ReplicaId(end.replica), end.seq),
         })
     });
@@ -241,6 +243,8 @@ struct HistoryEndPb {
     replica: u64,
     #[prost(uint64, tag = "3")]
     seq: u64,
+    #[prost(uint64, tag = "4")]
+    first: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -336,12 +340,13 @@ mod tests {
         };
         slot.siblings[1].conflict.partner = partner(4);
         slot.history = [
-            (Class::Value, 5),
-            (Class::Object, 4),
-            (Class::Tombstone, 300),
+            (Class::Value, 0, 5),
+            (Class::Object, 0, 4),
+            (Class::Tombstone, 299, 300),
         ]
-        .map(|(class, seq)| HistoryEnd {
+        .map(|(class, first, seq)| HistoryEnd {
             class,
+            first,
             last: dot(0xB2, seq),
         })
         .to_vec();
@@ -350,8 +355,8 @@ mod tests {
         09090000000000000011b20000000000000018031210b200000000000000c300
         0000000000000a2e09a100000000000000100819080706050403020120034216
         0a1409090000000000000011b2000000000000001804120d080111b200000000
-        0000001805120d080211b2000000000000001804120e080311b2000000000000
-        0018ac02
+        0000001805120d080211b20000000000000018041211080311b2000000000000
+        0018ac0220ab02
         ");
     }
 

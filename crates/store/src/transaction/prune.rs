@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use atoll_core::conflict::conflict_id;
-use atoll_core::slot::Superseded;
+use atoll_core::slot::{HistoryEnd, Superseded};
 use atoll_core::state::{ReadState, SlotName};
 use atoll_core::{Entry, Slot, SlotWrite, VersionVector};
 
@@ -49,7 +49,7 @@ impl Transaction<'_> {
         let mut oldest: Vec<VecDeque<Superseded>> = Vec::with_capacity(slot.history.len());
         for end in &slot.history {
             let mut list = VecDeque::new();
-            let all = (0, end.last.seq);
+            let all = (end.first, end.last.seq);
             self.history_of(&key, end.class, end.last.replica, all, false, &mut |v| {
                 list.push_back(v);
                 list.len() < look_at
@@ -71,9 +71,7 @@ impl Transaction<'_> {
             if !is_stable || !self.note_resolution(&at, &version, stable)? {
                 break;
             }
-            let is_last = |end: &atoll_core::slot::HistoryEnd| {
-                end.class == version.class && end.last == version.dot
-            };
+            let is_last = |end: &HistoryEnd| end.class == version.class && end.last == version.dot;
             let ends = slot.history.iter().any(is_last);
             let looked_far_enough = ends || !list.is_empty();
             let tell = match has_below {
@@ -86,7 +84,8 @@ impl Transaction<'_> {
             self.history
                 .insert(superseded::key(&key, version.class, version.dot), None);
             slot.history.retain(|end| !is_last(end));
-            shrunk |= ends;
+            forget(&mut slot, &version);
+            shrunk = true;
             if !looked_far_enough {
                 break; // what comes next of this origin may be older than what is left of others
             }
@@ -142,7 +141,7 @@ impl Transaction<'_> {
             let key = slot_key::encode(&below);
             for end in &slot.history {
                 let mut cleared = Vec::new();
-                let seen = (0, context.get(end.last.replica));
+                let seen = (end.first, context.get(end.last.replica));
                 self.history_of(&key, end.class, end.last.replica, seen, false, &mut |v| {
                     cleared.push(v);
                     true
@@ -158,6 +157,17 @@ impl Transaction<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Notes that no version of this class and origin is kept up to this one: what was deleted lies in the way of
+/// scans for long.
+fn forget(slot: &mut Slot, version: &Superseded) {
+    let is_its = |end: &&mut HistoryEnd| {
+        end.class == version.class && end.last.replica == version.dot.replica
+    };
+    if let Some(end) = slot.history.iter_mut().find(is_its) {
+        end.first = version.dot.seq + 1;
     }
 }
 

@@ -5,7 +5,7 @@
 //! of an origin that can have seen both is found by halving.
 
 use atoll_core::content::Class;
-use atoll_core::slot::Superseded;
+use atoll_core::slot::{HistoryEnd, Superseded};
 use atoll_core::state::{LedgerRow, ReadState, SlotName};
 use atoll_core::{Dot, Timestamp};
 
@@ -50,7 +50,7 @@ impl Transaction<'_> {
         }
         let key = slot_key::encode(at);
         for end in &slot.history {
-            let mut next = self.first_informed(&key, end.class, end.last, row)?;
+            let mut next = self.first_informed(&key, *end, row)?;
             while let Some(version) = next {
                 let write = (version.time, version.dot);
                 if first.is_some_and(|known| known <= write) {
@@ -87,11 +87,11 @@ impl Transaction<'_> {
     fn first_informed(
         &self,
         slot_key: &[u8],
-        class: Class,
-        last: Dot,
+        end: HistoryEnd,
         row: &LedgerRow,
     ) -> Result<Option<Superseded>, StoreError> {
-        let (mut from, mut to) = (1, last.seq + 1);
+        let HistoryEnd { class, first, last } = end;
+        let (mut from, mut to) = (first, last.seq + 1);
         let mut found = None;
         while from < to {
             let middle = from + (to - from) / 2;
