@@ -1,7 +1,7 @@
 //! What is looked at when everything is quiet: all regions against each other, and against the entries.
 
 use crate::book::KeyName;
-use crate::invariants::{Violation, convergence, copies, follows_entries, no_loss};
+use crate::invariants::{Violation, convergence, follows_entries, no_loss};
 use crate::snapshot::Snapshot;
 use crate::world::World;
 
@@ -55,9 +55,9 @@ impl World {
 
     fn check_copies(&self) -> Result<(), Violation> {
         for (i, place) in self.places.iter().enumerate() {
-            let own = place.order.applied().get(place.replica);
-            let foreign = place.order.applied().total() - own;
-            let checked = copies::check(i, place.copies, foreign);
+            let applied = place.order.applied().iter();
+            let foreign = applied.filter(|(replica, _)| *replica != place.replica);
+            let checked = place.copies.check(i, &foreign.collect());
             checked.or_else(|violation| self.found(violation))?;
         }
         Ok(())

@@ -342,7 +342,7 @@ impl World {
         let Connection { from, to, .. } = self.connections[connection];
         let now = self.time.now();
         let here = &mut self.places[to];
-        here.copies.received += u64::from(batch.count);
+        here.copies.count(batch);
         self.report.copies += u64::from(batch.count);
         let Some(node) = &mut here.node else {
             return Ok(());
@@ -429,7 +429,16 @@ impl World {
         }
     }
 
-    /// Whether a link of a region is standing.
+    /// Whether every link has a connection that both ends have agreed on.
+    pub(crate) fn all_links_stand(&self) -> bool {
+        self.links.iter().all(|link| {
+            let connection = link.connection.map(|c| &self.connections[c]);
+            let end = connection.and_then(|c| c.target.as_ref());
+            end.is_some_and(|end| end.is_welcome)
+        })
+    }
+
+    /// Connections that are not broken.
     pub(crate) fn live_connections(&self) -> Vec<usize> {
         let all = 0..self.connections.len();
         all.filter(|&c| !self.connections[c].is_cut).collect()

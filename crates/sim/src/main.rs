@@ -39,33 +39,22 @@ const SCHEDULES: u64 = 2000;
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     match arguments.seed {
-        Some(seed) => replay(seed, arguments.trace),
+        Some(seed) => Ok(replay(seed, arguments.trace)),
         None => play_many(&arguments),
     }
 }
 
-fn replay(seed: u64, trace: bool) -> anyhow::Result<ExitCode> {
-    let tell: Option<Box<atoll_sim::Trace>> = if trace {
-        Some(Box::new(|line: &str| {
-            // A closed pipe ends nobody's schedule.
-            let _ = writeln!(std::io::stdout(), "{line}");
-        }))
-    } else {
-        None
-    };
-    let mut out = std::io::stdout();
+fn replay(seed: u64, trace: bool) -> ExitCode {
+    let tell: Option<Box<atoll_sim::Trace>> = if trace { Some(Box::new(say)) } else { None };
     match simulate(seed, tell) {
         Ok(report) => {
-            writeln!(
-                out,
-                "seed {seed}: all invariants hold\n{}",
-                summary(&report)
-            )?;
-            Ok(ExitCode::SUCCESS)
+            say(&format!("seed {seed}: all invariants hold"));
+            say(&summary(&report));
+            ExitCode::SUCCESS
         }
         Err(violation) => {
-            writeln!(out, "seed {seed}: {violation}")?;
-            Ok(ExitCode::FAILURE)
+            say(&format!("seed {seed} breaks {violation}"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -92,22 +81,26 @@ fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     });
     if shows_progress {
-        writeln!(std::io::stderr())?;
+        let _ = writeln!(std::io::stderr());
     }
-    let mut out = std::io::stdout();
-    match played {
+    Ok(match played {
         Ok(progress) => {
-            writeln!(out, "{}", line(&progress))?;
-            writeln!(out, "{}", summary(&progress.report))?;
-            Ok(ExitCode::SUCCESS)
+            say(&line(&progress));
+            say(&summary(&progress.report));
+            ExitCode::SUCCESS
         }
         Err(Failed { seed, violation }) => {
-            writeln!(out, "seed {seed} breaks {violation}")?;
-            writeln!(out, "replay it: atoll-sim --seed {seed} --trace")?;
-            writeln!(out, "       or: make sim SEED={seed}")?;
-            Ok(ExitCode::FAILURE)
+            say(&format!("seed {seed} breaks {violation}"));
+            say(&format!("replay it: atoll-sim --seed {seed} --trace"));
+            say(&format!("       or: make sim SEED={seed} SIM_ARGS=--trace"));
+            ExitCode::FAILURE
         }
-    }
+    })
+}
+
+/// Whoever closes the pipe has read enough.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn line(progress: &Progress) -> String {

@@ -116,7 +116,11 @@ impl Schedule {
             shape,
             edges: shape.edges(count, dice),
             clocks: (0..count).map(|_| WallClock::draw(dice)).collect(),
-            late_ms: *dice.pick(&[0, 0, 0, 400]),
+            late_ms: if is_steady {
+                0
+            } else {
+                *dice.pick(&[0, 0, 0, 400])
+            },
             latency_ms: latencies(count, is_steady, dice),
             collections: declare(&types(dice), &regions, dice),
             keys: dice.between(1, 3),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atoll_core::VersionVector;
 use atoll_replication::delivery::LinkId;
 use atoll_replication::message::{Ack, Upstream};
 use atoll_store::Command;
@@ -29,6 +30,7 @@ impl World {
             self.transmit(connection, End::Source, &frame);
         }
         self.acknowledge_all(place, true);
+        self.count_copies();
         if self.dice.one_in(self.schedule.stable_every) {
             self.say_what_is_stable(place)?;
         }
@@ -37,6 +39,21 @@ impl World {
         }
         self.commit(place);
         Ok(())
+    }
+
+    /// Copies count from when all links stand.
+    fn count_copies(&mut self) {
+        let counts = self.schedule.counts_copies();
+        if !counts || self.places[0].copies.has_begun() || !self.all_links_stand() {
+            return;
+        }
+        let places = self.places.iter();
+        let written: VersionVector = places
+            .map(|place| (place.replica, place.order.applied().get(place.replica)))
+            .collect();
+        for place in &mut self.places {
+            place.copies.begin(&written);
+        }
     }
 
     /// Acknowledges on every link that brought something since; with `gossip`, also where there is news.
