@@ -1,5 +1,6 @@
 //! One storage node: what the HTTP routes, the links and the commands for people ask of it.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) proposer: Proposer,
     pub(crate) disk: Mutex<Option<String>>,
     pub(crate) draining: watch::Sender<bool>,
+    /// Ledger rows that nobody has resolved, as counted a moment ago.
+    pub(crate) open_conflicts: AtomicU64,
     /// Cancelled first of all in an orderly stop: no new requests, no links served.
     pub(crate) closing: CancellationToken,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::node::{Inner, Node};
 use crate::proposer::{self, Proposer};
 use crate::published::Published;
 use crate::raft::{self, Proposal};
+use crate::status;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -174,6 +176,7 @@ impl Node {
             proposer,
             disk: Mutex::new(None),
             draining: watch::channel(false).0,
+            open_conflicts: AtomicU64::new(0),
             closing: CancellationToken::new(),
             config,
         });
@@ -186,6 +189,9 @@ impl Node {
         inner
             .tasks
             .spawn_until_stopped(watch_disk(Arc::clone(&inner)));
+        inner
+            .tasks
+            .spawn_until_stopped(status::count_open_conflicts(Arc::clone(&inner)));
         node.open_links();
         let stopping = inner.closing.clone();
         let serving = tokio::spawn(http::serve(node.clone(), listener, async move {

@@ -1,15 +1,22 @@
 //! The node's view of its region and of the others, for people and the operator.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use atoll_api::http::{
     ClockState, ClockStatus, CollectionStatus, Convergence, PeerStatus, Progress, Readiness, Status,
 };
 use atoll_api::manifest::{ConflictsSpec, DataType, DeclaredCollection, Role};
-use atoll_core::VersionVector;
 use atoll_core::collection::Regions;
+use atoll_core::{CollectionSpec, Policy, Timestamp, UpdateDelete, VersionVector};
+
+use atoll_store::{StoreError, query};
 
 use crate::node::Inner;
+
+const COUNTED_EVERY: Duration = Duration::from_secs(2);
 
 /// The status now.
 pub(crate) fn of(inner: &Inner) -> Status {
@@ -77,10 +84,53 @@ pub(crate) fn of(inner: &Inner) -> Status {
                 .map(|link| link.lag_seconds)
                 .fold(0.0, f64::max),
             lag_entries: missing,
-            open_conflicts: 0,
+            open_conflicts: inner.open_conflicts.load(Ordering::Relaxed),
         },
         version: env!("CARGO_PKG_VERSION").into(),
     }
+}
+
+/// Counts the ledger rows that nobody has resolved, now and then, after something arrived. Only policies that
+/// keep several versions leave any.
+pub(crate) async fn count_open_conflicts(inner: Arc<Inner>) {
+    let mut arrivals = inner.published.arrivals();
+    loop {
+        let counting = Arc::clone(&inner);
+        match tokio::task::spawn_blocking(move || open_conflicts(&counting)).await {
+            Ok(Ok(open)) => inner.open_conflicts.store(open, Ordering::Relaxed),
+            Ok(Err(error)) => tracing::warn!(%error, "open conflicts could not be counted"),
+            Err(error) => tracing::warn!(%error, "open conflicts were not counted"),
+        }
+        tokio::time::sleep(COUNTED_EVERY).await;
+        if arrivals.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn open_conflicts(inner: &Inner) -> Result<u64, StoreError> {
+    let catalog = inner.published.catalog();
+    let keeps_several = |spec: &&CollectionSpec| {
+        spec.policy == Policy::KeepSiblings || spec.update_delete == UpdateDelete::KeepBoth
+    };
+    let mut open = 0;
+    for spec in catalog.collections.values().filter(keeps_several) {
+        inner.engine.snapshot(|read| {
+            let from = Timestamp::default();
+            query::conflicts(
+                read,
+                &catalog,
+                from,
+                None,
+                Some(&spec.name),
+                &mut |conflict| {
+                    open += u64::from(conflict.resolved.is_none());
+                    true
+                },
+            )
+        })?;
+    }
+    Ok(open)
 }
 
 /// Whether requests are welcome now.
