@@ -2,7 +2,8 @@
 //! none applies it twice. Checked on every arrival, against the entry as its origin made it.
 //!
 //! Seen to fail: a source that strips what entries depend on (`Mischief::ForgetDependencies`), so that the
-//! inbox hands them out in the order in which they came.
+//! inbox hands them out in the order in which they came; and, by hand, an inbox in replication that looks at
+//! an entry's predecessor only, and a region in the store that applies what it has again.
 
 use atoll_core::{Dot, VersionVector};
 

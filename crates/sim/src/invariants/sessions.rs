@@ -4,7 +4,8 @@
 //! A version that a session wrote or was shown must be there when it reads the key again, or the region must
 //! have applied a write that takes it. What a session added to a counter, or saw there, must be counted.
 //!
-//! Seen to fail: a region that answers without waiting (`Mischief::AnswerAtOnce`).
+//! Seen to fail: a region that answers without waiting (`Mischief::AnswerAtOnce`); and, by hand, a store that
+//! does not roll a refused batch back.
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,8 @@
 //! Below the stable vector history is forgotten; this is what makes it safe.
 //!
 //! Seen to fail: a region that takes the newest that it heard of the others for stable
-//! (`Mischief::TrustTheNewest`), though entries that have not seen it are still on their way.
+//! (`Mischief::TrustTheNewest`), though entries that have not seen it are still on their way; the same by hand
+//! in replication's knowledge.
 
 use atoll_core::{Entry, VersionVector};
 
