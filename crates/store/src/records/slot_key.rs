@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn damage_is_an_error_at_most() {
         survives_damage(&encode(&at("c", "a\0b", &["f", "g"])), |bytes| {
-            drop(decode(&bytes))
+            drop(decode(&bytes));
         });
     }
 
-    /// Caught: a key that is ended by 0x00 0x00 in place of 0x00 0x01.
+    /// Caught: a collection that is ended by a byte which names may hold.
     #[test]
     fn keys_sort_like_what_they_name() {
         holds(&(slot_names(), slot_names()), |(a, b)| {

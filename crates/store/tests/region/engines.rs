@@ -3,11 +3,18 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
+use atoll_core::intent::{Intent, Rejection};
 use atoll_core::{ReplicaId, StoreId};
-use atoll_store::engine::{Direction, Engine, Family, MemoryEngine, Read, RocksEngine, Settings};
-use atoll_store::{Command, Group, Identity, Region};
+use atoll_store::engine::{
+    Batch, Direction, Engine, Family, MemoryEngine, Read, RocksEngine, Settings,
+};
+use atoll_store::records::applied;
+use atoll_store::region::Merged;
+use atoll_store::{Command, Group, Identity, Outcome, Region, Written};
 use bytes::Bytes;
 use tempfile::TempDir;
+
+use crate::commands::{at, request};
 
 /// Where a region's state is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +33,12 @@ pub(crate) struct Seat {
 enum Kept {
     Memory(Arc<MemoryEngine>),
     Rocks(TempDir),
+}
+
+/// Checks a fact on a fresh region of each engine.
+pub(crate) fn check(fact: impl Fn(Seat)) {
+    fact(Seat::new(Kind::Memory, &identity(0)));
+    fact(Seat::new(Kind::Rocks, &identity(0)));
 }
 
 /// Regions `r0`, `r1`, …: the greater the number, the smaller the replica id.
@@ -50,6 +63,19 @@ impl Seat {
             kept,
             commands: 0,
         }
+    }
+
+    /// Begins again with nothing, which is far cheaper than a new directory.
+    pub(crate) fn wipe(&mut self, identity: &Identity) {
+        let engine = Arc::clone(self.engine());
+        let mut batch = Batch::new();
+        for (family, key, _) in everything(&*engine) {
+            batch.delete(family, &key);
+        }
+        engine.commit(&batch).unwrap();
+        Region::form(&*engine, identity).unwrap();
+        self.region = Region::open(engine).unwrap();
+        self.commands = 0;
     }
 
     pub(crate) fn region(&self) -> &Region {
@@ -79,6 +105,46 @@ impl Seat {
     /// All that is stored, byte for byte.
     pub(crate) fn everything(&self) -> Vec<(Family, Bytes, Bytes)> {
         everything(&**self.engine())
+    }
+
+    /// The same without the place in the Raft log, which every command moves.
+    pub(crate) fn state(&self) -> Vec<(Family, Bytes, Bytes)> {
+        let mut pairs = self.everything();
+        for (family, key, value) in &mut pairs {
+            if *family == Family::Meta && *key == applied::KEY {
+                let mut record = applied::decode(value.clone()).unwrap();
+                record.raft.clear();
+                *value = applied::encode(&record).into();
+            }
+        }
+        pairs
+    }
+
+    /// Writes intents as one entry, so many milliseconds after the start.
+    pub(crate) fn write(&mut self, ms: u64, intents: &[Intent]) -> Result<Written, Rejection> {
+        let command = Command::Write {
+            now: at(ms),
+            requests: vec![request(intents)],
+        };
+        let outcome = self.apply(&[command]).outcomes.remove(0);
+        let Outcome::Written(mut written) = outcome else {
+            panic!("{outcome:?}");
+        };
+        written.remove(0)
+    }
+
+    /// Takes frames that another region sent.
+    pub(crate) fn receive(&mut self, sender: usize, frames: Vec<Bytes>) -> Merged {
+        let command = Command::Remote {
+            now: at(0),
+            sender: identity(sender).replica,
+            frames,
+        };
+        let outcome = self.apply(&[command]).outcomes.remove(0);
+        let Outcome::Merged(merged) = outcome else {
+            panic!("{outcome:?}");
+        };
+        merged
     }
 }
 

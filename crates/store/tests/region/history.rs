@@ -245,7 +245,7 @@ fn any_step(n: u64, raw: [usize; 8]) -> Step {
             by,
             after_ms: [0, 0, 1, 1, 2, 1000][when % 6],
             requests: requests(n, what, detail, more),
-            context: (odd % 4 == 3).then_some((other, detail % 8)),
+            context: matches!(odd % 8, 2 | 3 | 7).then_some((other, detail % 8)),
             refused: (odd % 4 == 2).then(|| {
                 let refusal = [
                     Refusal::Precondition,

@@ -11,6 +11,7 @@
 
 mod commands;
 mod conflicts;
+mod convergence;
 mod engines;
 mod grouping;
 mod history;

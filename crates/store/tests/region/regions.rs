@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atoll_core::intent::Intent;
-use atoll_core::{Dot, VersionVector, wire};
+use atoll_core::{CollectionSpec, Dot, VersionVector, wire};
 use atoll_store::log::LogReader;
 use atoll_store::region::Merged;
 use atoll_store::{Arrival, Command, Group, Outcome};
@@ -35,7 +35,7 @@ impl Regions {
     }
 
     /// The same with these collections declared everywhere.
-    pub(crate) fn of(regions: usize, collections: &[atoll_core::CollectionSpec]) -> Self {
+    pub(crate) fn of(regions: usize, collections: &[CollectionSpec]) -> Self {
         let mut all = Regions::new(regions);
         for place in 0..regions {
             all.apply(place, configure(collections.to_vec()));
@@ -104,6 +104,23 @@ impl Regions {
             panic!("{outcome:?}");
         };
         merged
+    }
+
+    /// All that a region has, in order of arrival.
+    pub(crate) fn log(&self, place: usize) -> Vec<Arrival> {
+        let mut all = Vec::new();
+        let mut visit = |arrival| {
+            all.push(arrival);
+            true
+        };
+        let log = LogReader::new(self.seats[place].engine().clone());
+        log.read(1, &mut visit).unwrap();
+        all
+    }
+
+    /// The frames of a region's log.
+    pub(crate) fn frames(&self, place: usize) -> Vec<Bytes> {
+        self.log(place).into_iter().map(|a| a.frame).collect()
     }
 
     /// Delivers what is lacking, at most so much.

@@ -1,6 +1,7 @@
 //! Pruning: history below the stable vector goes, and nobody can tell.
 
 use atoll_core::{Policy, UpdateDelete};
+use atoll_store::engine::Family;
 use proptest::prelude::*;
 
 use crate::commands::{all_types, intent, put};
@@ -8,10 +9,13 @@ use crate::engines::count;
 use crate::history::{History, Mix, REGIONS, Step, holds, play};
 use crate::regions::Regions;
 use crate::shown::shown;
-use atoll_store::engine::Family;
 
 /// Regions that were told what is stable show what they show without: slots, ledger, and when conflicts
 /// were resolved.
+///
+/// Caught: a resolution that is not noted, or before it is final; a version that goes while what replaced
+/// it is not stable; versions that go list by list and not in order of time, or past the end of what was
+/// looked at; a clearing write that goes without telling the versions below.
 fn pruning_cannot_be_seen(history: &History) -> Result<(), TestCaseError> {
     let without = History {
         steps: history
@@ -51,6 +55,7 @@ fn versions_kept(regions: &Regions) -> Vec<usize> {
         .collect()
 }
 
+/// Caught: pruning that never happens.
 #[test]
 fn history_of_a_key_that_is_overwritten_stays_small() {
     let mut regions = Regions::of(
