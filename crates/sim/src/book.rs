@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use atoll_core::intent::{Action, Intent};
 use atoll_core::{
     CollectionName, Content, Dot, Entry, Key, Operation, Path, SlotWrite, Timestamp, VersionVector,
 };
@@ -46,6 +47,15 @@ pub(crate) struct KeyBook {
     pub(crate) slots: BTreeMap<Path, SlotBook>,
     /// Writes that also take what lies below their slot, and where.
     clears: Vec<(Path, Taking)>,
+    /// Deletes of the whole key that a client was told are done.
+    deletes: Vec<Delete>,
+}
+
+/// A delete of a whole key, as a client asked for it.
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) dot: Dot,
+    pub(crate) context: VersionVector,
 }
 
 /// What entries do to one slot.
@@ -171,6 +181,25 @@ impl Book {
         self.keys.get(name)
     }
 
+    /// A client was told that its write is done.
+    pub(crate) fn acknowledge(&mut self, by: usize, dot: Dot, request: &Request) {
+        let entry = self.entries.get(&dot).map(|original| &original.entry);
+        let operations = entry.into_iter().flat_map(|entry| &entry.operations);
+        for operation in operations.filter(|o| deletes(request, o)) {
+            let name = (operation.collection.clone(), operation.key.clone());
+            let dependencies = || entry.map(|entry| entry.dependencies.clone());
+            let context = operation.context.clone().or_else(dependencies);
+            let key = self.keys.entry(name).or_default();
+            key.deletes
+                .extend(context.map(|context| Delete { dot, context }));
+        }
+        self.acknowledged.push(Acknowledged {
+            by,
+            dot,
+            request: request.clone(),
+        });
+    }
+
     /// Takes in an entry that was never seen before.
     pub(crate) fn add(&mut self, entry: Entry, arrival: &Arrival) -> Arc<Entry> {
         let entry = Arc::new(entry);
@@ -197,7 +226,20 @@ impl Book {
     }
 }
 
+/// Whether a client asked, once or more, to delete the key of an operation, and for nothing else there.
+fn deletes(request: &Request, operation: &Operation) -> bool {
+    let of_key = |i: &&Intent| i.collection == operation.collection && i.key == operation.key;
+    let mut intents = request.intents.iter().filter(of_key);
+    intents.all(|intent| intent.action == Action::Delete)
+}
+
 impl KeyBook {
+    /// Whether a delete that is among `applied` had seen a version.
+    pub(crate) fn is_deleted(&self, dot: Dot, applied: &VersionVector) -> bool {
+        let had_seen = |d: &&Delete| applied.covers(d.dot) && d.context.covers(dot);
+        self.deletes.iter().any(|delete| had_seen(&delete))
+    }
+
     fn add(&mut self, write: &SlotWrite, source: &WriteSource) {
         let (dot, time) = (source.entry.dot, source.entry.time);
         let slot = self.slots.entry(write.path().clone()).or_default();

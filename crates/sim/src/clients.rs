@@ -11,10 +11,11 @@ use atoll_core::intent::{Intent, Precondition, Rejection};
 use atoll_core::{VersionVector, view};
 use atoll_store::{Request, Written, query};
 
-use crate::book::{Acknowledged, KeyName};
+use crate::book::KeyName;
 use crate::events::Event;
 use crate::intents;
 use crate::invariants::Violation;
+use crate::invariants::no_resurrection;
 use crate::invariants::sessions::Shown;
 use crate::mischief::Mischief;
 use crate::node::Asked;
@@ -200,7 +201,12 @@ impl World {
         let applied = node.region.applied().vector.clone();
         let slots = query::slots(&**node.region.engine(), &key.0, &key.1)?;
         let one = &mut self.clients[client];
-        let checked = one.shown.reads(place, &key, &slots, &applied, &self.book);
+        let mut checked = one.shown.reads(place, &key, &slots, &applied, &self.book);
+        if let Some(lens) = node.region.catalog().lens(&key.0) {
+            let answer =
+                no_resurrection::check_answer(place, &key, lens, &slots, &applied, &self.book);
+            checked = checked.and(answer);
+        }
         one.session.merge(&applied);
         if one.notes.len() >= NOTES {
             one.notes.remove(0);
@@ -238,11 +244,7 @@ impl World {
                     };
                     let entry = Arc::clone(&original.entry);
                     self.clients[client].shown.wrote(&entry);
-                    self.book.acknowledged.push(Acknowledged {
-                        by: place,
-                        dot,
-                        request: request.clone(),
-                    });
+                    self.book.acknowledge(place, dot, request);
                 }
                 self.trace(|w| {
                     let entry = entry.map(|(dot, _)| w.dot(dot));
