@@ -66,7 +66,7 @@ fn check(kind: Kind, cases: u32, groupings: &[&[usize]]) {
 
 #[test]
 fn groups_of_any_size_have_the_same_effect() {
-    check(Kind::Memory, 1_000, &[ALONE, TOGETHER, UNEVEN, RESTARTED]);
+    check(Kind::Memory, 2_000, &[ALONE, TOGETHER, UNEVEN, RESTARTED]);
 }
 
 #[test]

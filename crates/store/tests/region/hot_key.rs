@@ -117,6 +117,7 @@ fn cost(in_flight: u64) -> (usize, usize) {
     (hundredths(&engine.changes), hundredths(&engine.reads))
 }
 
+/// Caught: a scan of history that goes on when its visitor has enough.
 #[test]
 fn versions_in_flight_cost_as_much_as_there_are_of_them() {
     let costs = [100, 300, 900].map(cost);
