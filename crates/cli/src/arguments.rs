@@ -64,6 +64,20 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Worker threads to run on; `None` leaves it to the runtime: one a CPU, or `TOKIO_WORKER_THREADS`.
+    ///
+    /// A node takes half the CPUs: syncing the log, flushing and compacting run on threads of their own, and
+    /// with fewer workers a request's hops between tasks wake nobody (measured on 2 CPUs: one worker puts in
+    /// 0.37 ms and 9,300 writes per core-second, two in 0.50 ms and 8,000).
+    pub(crate) fn worker_threads(&self) -> Option<usize> {
+        let is_set = std::env::var_os("TOKIO_WORKER_THREADS").is_some();
+        if is_set || !matches!(self, Command::Node(_)) {
+            return None;
+        }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Some((cpus / 2).max(1))
+    }
+
     /// Logs go to standard error; `ATOLL_LOG` says which (as `info` or `atoll_node=debug`),
     /// `ATOLL_LOG_FORMAT=json` makes them JSON.
     pub(crate) fn init_logging(&self) {

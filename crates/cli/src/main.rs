@@ -29,11 +29,12 @@ use arguments::Arguments;
 fn main() -> ExitCode {
     failure::init();
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("atoll")
-        .build()
-    {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().thread_name("atoll");
+    if let Some(threads) = arguments.command.worker_threads() {
+        runtime.worker_threads(threads);
+    }
+    let runtime = match runtime.build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::new(error.to_string()).report(),
     };

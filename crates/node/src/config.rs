@@ -179,7 +179,7 @@ impl Default for MemoryConfig {
     fn default() -> Self {
         MemoryConfig {
             cache_bytes: 32 << 20,
-            buffer_bytes: 64 << 20,
+            buffer_bytes: 32 << 20,
         }
     }
 }

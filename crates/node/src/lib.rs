@@ -4,11 +4,12 @@
 //! - `start`: from a configuration to a running node and back; `node`: the running whole; `proposer` batches writes into commands
 //! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
 //! - `link`: pulling from and serving other regions
-//! - `http`: the routes; `telemetry`: the instruments
+//! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
 
 mod clock;
 pub mod config;
 mod http;
+pub mod limits;
 mod link;
 mod node;
 mod proposer;

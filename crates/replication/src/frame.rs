@@ -16,7 +16,7 @@ use crate::message::{Downstream, LINK_VERSION, READER, Upstream};
 /// Largest payload, packed and unpacked. The largest request (16 MiB) becomes one entry with room to spare.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 /// Batches below this stay plain.
-pub const COMPRESS_FROM_BYTES: usize = 1024;
+pub const COMPRESS_FROM_BYTES: usize = 4096;
 /// Bytes before the payload.
 pub const LINK_HEADER_BYTES: usize = 12;
 const MAGIC: [u8; 2] = *b"AL";
@@ -64,7 +64,7 @@ pub trait LinkMessage: Sized + private::Sealed {
     fn pack(&self, zstd: &mut Zstd) -> (u8, Vec<u8>);
     /// The message in a frame.
     #[doc(hidden)]
-    fn unpack(kind: u8, payload: Bytes) -> Result<Self, BadLinkFrame>;
+    fn unpack(kind: u8, payload: Bytes, unzstd: &mut Unzstd) -> Result<Self, BadLinkFrame>;
 }
 
 mod private {
@@ -104,6 +104,7 @@ impl Encoder {
 /// Reads frames of one direction from chunks of any size.
 pub struct Decoder<M> {
     buffer: BytesMut,
+    unzstd: Unzstd,
     message: PhantomData<fn() -> M>,
 }
 
@@ -119,6 +120,7 @@ impl<M: LinkMessage> Decoder<M> {
     pub fn new() -> Self {
         Decoder {
             buffer: BytesMut::new(),
+            unzstd: Unzstd::default(),
             message: PhantomData,
         }
     }
@@ -166,7 +168,7 @@ impl<M: LinkMessage> Decoder<M> {
         if crc32c::crc32c(&payload) != sum {
             return Err(BadLinkFrame::Checksum);
         }
-        M::unpack(kind, payload).map(Some)
+        M::unpack(kind, payload, &mut self.unzstd).map(Some)
     }
 }
 
@@ -175,7 +177,7 @@ impl LinkMessage for Upstream {
         layout::pack_upstream(self)
     }
 
-    fn unpack(kind: u8, payload: Bytes) -> Result<Self, BadLinkFrame> {
+    fn unpack(kind: u8, payload: Bytes, _: &mut Unzstd) -> Result<Self, BadLinkFrame> {
         layout::unpack_upstream(kind, payload)
     }
 }
@@ -185,8 +187,8 @@ impl LinkMessage for Downstream {
         layout::pack_downstream(self, zstd)
     }
 
-    fn unpack(kind: u8, payload: Bytes) -> Result<Self, BadLinkFrame> {
-        layout::unpack_downstream(kind, payload)
+    fn unpack(kind: u8, payload: Bytes, unzstd: &mut Unzstd) -> Result<Self, BadLinkFrame> {
+        layout::unpack_downstream(kind, payload, unzstd)
     }
 }
 
@@ -208,21 +210,35 @@ impl Zstd {
     }
 }
 
-/// Unpacks to exactly `plain_bytes`.
-pub(crate) fn unsqueeze(squeezed: &[u8], plain_bytes: usize) -> Result<Bytes, BadLinkFrame> {
-    if plain_bytes > FRAME_BYTES_MAX {
-        return Err(BadLinkFrame::TooLarge {
-            bytes: plain_bytes as u64,
-        });
+/// A decompressor kept between batches, for the same reason.
+#[derive(Default)]
+pub struct Unzstd(Option<zstd::bulk::Decompressor<'static>>);
+
+impl Unzstd {
+    /// Unpacks to exactly `plain_bytes`.
+    pub(crate) fn unsqueeze(
+        &mut self,
+        squeezed: &[u8],
+        plain_bytes: usize,
+    ) -> Result<Bytes, BadLinkFrame> {
+        if plain_bytes > FRAME_BYTES_MAX {
+            return Err(BadLinkFrame::TooLarge {
+                bytes: plain_bytes as u64,
+            });
+        }
+        let unpack = |e| BadLinkFrame::Malformed(format!("a batch that does not unpack: {e}"));
+        let zstd = match &mut self.0 {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Decompressor::new().map_err(unpack)?),
+        };
+        let plain = zstd.decompress(squeezed, plain_bytes).map_err(unpack)?;
+        if plain.len() != plain_bytes {
+            return Err(BadLinkFrame::Malformed(
+                "a batch of another length than it says".into(),
+            ));
+        }
+        Ok(plain.into())
     }
-    let plain = zstd::bulk::decompress(squeezed, plain_bytes)
-        .map_err(|e| BadLinkFrame::Malformed(format!("a batch that does not unpack: {e}")))?;
-    if plain.len() != plain_bytes {
-        return Err(BadLinkFrame::Malformed(
-            "a batch of another length than it says".into(),
-        ));
-    }
-    Ok(plain.into())
 }
 
 pub(crate) fn read<P: Message + Default>(payload: Bytes) -> Result<P, BadLinkFrame> {

@@ -7,7 +7,7 @@ use prost::Message;
 use atoll_core::wire::pb::Vector;
 use atoll_core::{RegionName, ReplicaId, StoreId, VersionVector};
 
-use crate::frame::{BadLinkFrame, Zstd, read, unsqueeze};
+use crate::frame::{BadLinkFrame, Unzstd, Zstd, read};
 use crate::message::{
     Ack, Batch, Carries, Downstream, Heartbeat, Hello, Matrix, Ping, Pong, READER, Resume,
     Upstream, Want, Welcome, pb,
@@ -179,7 +179,11 @@ pub(crate) fn pack_downstream(message: &Downstream, zstd: &mut Zstd) -> (u8, Vec
     }
 }
 
-pub(crate) fn unpack_downstream(kind: u8, payload: Bytes) -> Result<Downstream, BadLinkFrame> {
+pub(crate) fn unpack_downstream(
+    kind: u8,
+    payload: Bytes,
+    unzstd: &mut Unzstd,
+) -> Result<Downstream, BadLinkFrame> {
     Ok(match kind {
         WELCOME => {
             let pb::Welcome {
@@ -193,7 +197,7 @@ pub(crate) fn unpack_downstream(kind: u8, payload: Bytes) -> Result<Downstream, 
                 replica: ReplicaId(replica),
             })
         }
-        BATCH => Downstream::Batch(unpack_batch(read(payload)?)?),
+        BATCH => Downstream::Batch(unpack_batch(read(payload)?, unzstd)?),
         HEARTBEAT => {
             let pb::Heartbeat {
                 source_ms,
@@ -288,7 +292,7 @@ fn pack_batch(batch: &Batch, zstd: &mut Zstd) -> Vec<u8> {
     .encode_to_vec()
 }
 
-fn unpack_batch(batch: pb::Batch) -> Result<Batch, BadLinkFrame> {
+fn unpack_batch(batch: pb::Batch, unzstd: &mut Unzstd) -> Result<Batch, BadLinkFrame> {
     let pb::Batch {
         min_reader,
         codec,
@@ -301,7 +305,7 @@ fn unpack_batch(batch: pb::Batch) -> Result<Batch, BadLinkFrame> {
     }
     let entries = match codec {
         CODEC_PLAIN => entries,
-        CODEC_ZSTD => unsqueeze(&entries, plain_bytes as usize)?,
+        CODEC_ZSTD => unzstd.unsqueeze(&entries, plain_bytes as usize)?,
         other => return Err(BadLinkFrame::UnknownCodec(other)),
     };
     Ok(Batch {

@@ -18,6 +18,8 @@ use crate::wording;
 const CONNECTIONS: usize = 32;
 const BATCH_ITEMS: usize = 1000;
 const WAN: Duration = Duration::from_millis(80);
+/// What a log record holds besides the value of a put, about.
+const RECORD_HEAD_BYTES: usize = 120;
 const IDLE_BYTES: u64 = 60_000_000;
 const LOADED_BYTES: u64 = 250_000_000;
 
@@ -102,6 +104,24 @@ impl Suite {
                 format!(
                     "{} a second, one after the other",
                     wording::count(latency.len() / 2)
+                ),
+            );
+        }
+        for records in [1, 8, 64] {
+            let bytes = figures::VALUE_BYTES + RECORD_HEAD_BYTES;
+            let commit =
+                limits::group_commit(&self.parent, records, bytes, Duration::from_secs(2))?;
+            let (p50, p99) = (
+                quantile(&commit.latency, 0.5),
+                quantile(&commit.latency, 0.99),
+            );
+            report.limit(
+                &format!("limit: RocksDB, {records} records with one sync, p50 / p99"),
+                two_times(p50, p99),
+                format!(
+                    "{} records a second, {} per core-second",
+                    rounded(commit.records_per_second),
+                    rounded(commit.records_per_core_second)
                 ),
             );
         }

@@ -359,20 +359,20 @@ impl Inbound {
     fn count(&self, ready: &[Ready]) {
         let now_ms = self.node.clock.wall_ms();
         let catalog = self.node.published.catalog();
-        for entry in ready {
-            let origin = self.shown(&catalog.regions, entry.dot.replica);
-            let metrics = &self.node.metrics;
-            metrics.causal_wait(&origin, entry.waited);
-            if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
-                let age_ms = now_ms.saturating_sub(time.millis());
-                metrics.visibility(&origin, Duration::from_millis(age_ms));
+        let metrics = &self.node.metrics;
+        for run in ready.chunk_by(|a, b| a.dot.replica == b.dot.replica && a.link == b.link) {
+            let origin = self.shown(&catalog.regions, run[0].dot.replica);
+            for entry in run {
+                metrics.causal_wait(&origin, entry.waited);
+                if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
+                    let age_ms = now_ms.saturating_sub(time.millis());
+                    metrics.visibility(&origin, Duration::from_millis(age_ms));
+                }
             }
-            let slot = self
-                .links
-                .iter()
-                .position(|open| open.as_ref().is_some_and(|open| open.link == entry.link));
-            if let Some(slot) = slot {
-                metrics.entries(&self.node.board.name(slot), EntryResult::Applied, 1);
+            let is_its = |open: &Option<Open>| open.as_ref().is_some_and(|o| o.link == run[0].link);
+            if let Some(slot) = self.links.iter().position(is_its) {
+                let name = self.node.board.name(slot);
+                metrics.entries(&name, EntryResult::Applied, run.len() as u64);
             }
         }
     }

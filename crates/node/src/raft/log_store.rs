@@ -10,6 +10,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use openraft::EntryPayload;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::type_config::alias::{DefaultEntryOf, LogIdOf, VoteOf};
 
@@ -20,15 +21,23 @@ use super::{TypeConfig, codec};
 
 type Entry = DefaultEntryOf<TypeConfig>;
 
-/// Entries kept decoded.
+/// Entries kept decoded, and the bytes that they take on the disk: what waits to be applied is a few groups.
 const RECENT_ENTRIES: usize = 256;
+const RECENT_BYTES: usize = 4 << 20;
 /// Appends waiting for a sync.
 const UNSYNCED_APPENDS: usize = 1024;
+
+/// The last entries that were appended, decoded.
+#[derive(Default)]
+struct Recent {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
 
 #[derive(Clone)]
 pub(super) struct LogStore {
     log: Arc<RaftLog>,
-    recent: Arc<Mutex<VecDeque<Entry>>>,
+    recent: Arc<Mutex<Recent>>,
     syncs: mpsc::SyncSender<IOFlushed<TypeConfig>>,
 }
 
@@ -48,36 +57,50 @@ impl LogStore {
         })
     }
 
-    fn recent(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+    fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn remember(&self, entries: &[Entry]) {
-        let mut recent = self.recent();
+impl Recent {
+    fn remember(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            if recent
-                .back()
-                .is_some_and(|last| last.log_id.index + 1 != entry.log_id.index)
-            {
-                recent.clear();
+            let follows = |last: &Entry| last.log_id.index + 1 == entry.log_id.index;
+            if !self.entries.back().is_none_or(follows) {
+                self.clear();
             }
-            recent.push_back(entry.clone());
+            self.bytes += size(&entry);
+            self.entries.push_back(entry);
         }
-        let surplus = recent.len().saturating_sub(RECENT_ENTRIES);
-        recent.drain(..surplus);
+        while self.entries.len() > RECENT_ENTRIES || self.bytes > RECENT_BYTES {
+            let Some(oldest) = self.entries.pop_front() else {
+                return;
+            };
+            self.bytes -= size(&oldest);
+        }
     }
 
-    /// Entries `[from, to)` if all of them are kept decoded.
+    fn clear(&mut self) {
+        *self = Recent::default();
+    }
+
+    /// Entries `[from, to)` if all of them are kept.
     fn recall(&self, from: u64, to: u64) -> Option<Vec<Entry>> {
-        let recent = self.recent();
-        let first = recent.front()?.log_id.index;
-        let last = recent.back()?.log_id.index;
+        let first = self.entries.front()?.log_id.index;
+        let last = self.entries.back()?.log_id.index;
         if from < first || to > last + 1 || from >= to {
             return None;
         }
         let at = usize::try_from(from - first).ok()?;
         let count = usize::try_from(to - from).ok()?;
-        Some(recent.iter().skip(at).take(count).cloned().collect())
+        Some(self.entries.iter().skip(at).take(count).cloned().collect())
+    }
+}
+
+fn size(entry: &Entry) -> usize {
+    match &entry.payload {
+        EntryPayload::Normal(proposal) => proposal.bytes.len(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     }
 }
 
@@ -112,7 +135,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Excluded(&to) => to,
             Bound::Unbounded => u64::MAX,
         };
-        if let Some(entries) = self.recall(from, to) {
+        if let Some(entries) = self.recent().recall(from, to) {
             return Ok(entries);
         }
         let records = self.log.read(from, to).map_err(|e| io_error(&e))?;
@@ -174,7 +197,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.log
             .append_unsynced(&records)
             .map_err(|e| io_error(&e))?;
-        self.remember(&entries);
+        self.recent().remember(entries);
         self.syncs
             .send(callback)
             .map_err(|_| io::Error::other("the log's sync thread is gone"))
