@@ -10,6 +10,8 @@
 //! - [`links`], [`sources`], [`tending`], [`stand_ins`], [`topology_change`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
+//!
+//! Real processes are tormented as well: [`proxy`] stands between them.
 
 mod book;
 pub mod campaign;
@@ -27,6 +29,7 @@ mod mischief;
 #[cfg(test)]
 mod mischief_tests;
 mod node;
+pub mod proxy;
 mod reach;
 mod schedule;
 mod snapshot;
