@@ -135,6 +135,14 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn checkpoint(&self) -> Result<Arc<dyn Read>, EngineError> {
+        self.writable()?;
+        self.flush()?;
+        let mut families = self.read().families.clone();
+        families.0[Family::Raft.ordinal()] = Arc::default();
+        Ok(Arc::new(families))
+    }
+
     fn flush(&self) -> Result<(), EngineError> {
         let mut inner = self.write();
         inner.flushed = inner.families.clone();

@@ -18,7 +18,10 @@ mod error;
 mod memory;
 mod rocks;
 
-use std::ops::{Bound, ControlFlow};
+use std::{
+    ops::{Bound, ControlFlow},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -99,6 +102,17 @@ pub trait Engine: Read {
     /// # Errors
     /// [`EngineError`]; whether the batch will be there after a restart is unknown then.
     fn append(&self, batch: &Batch, sync: bool) -> Result<(), EngineError>;
+
+    /// A copy of all families but [`Family::Raft`] at one instant, which lives until it is dropped.
+    ///
+    /// Later writes do not show in it, and it may outlive the engine while the process lives. The Raft family
+    /// is empty in it. It costs a flush, which makes all that it shows durable, and the room of what the engine
+    /// throws away while it lives.
+    ///
+    /// # Errors
+    /// [`EngineError::DiskFull`] when less than the reserve is left (see [`Engine::writable`]): a copy holds
+    /// on to room that trimming would give back. Any other [`EngineError`] when the disk fails.
+    fn checkpoint(&self) -> Result<Arc<dyn Read>, EngineError>;
 
     /// Makes everything written so far durable, all families at one instant.
     ///

@@ -68,6 +68,10 @@ impl Engine for Counting {
         self.inner.append(batch, sync)
     }
 
+    fn checkpoint(&self) -> Result<Arc<dyn Read>, EngineError> {
+        self.inner.checkpoint()
+    }
+
     fn flush(&self) -> Result<(), EngineError> {
         self.inner.flush()
     }

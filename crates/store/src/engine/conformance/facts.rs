@@ -8,18 +8,6 @@ use std::ops::{
 use super::{MemoryRig, Rig, RocksRig};
 use crate::engine::{Batch, Direction, Engine, Family, Read};
 
-/// A test of every fact for each engine.
-macro_rules! facts {
-    ($($fact:ident),* $(,)?) => {
-        mod memory {
-            $(#[test] fn $fact() { super::$fact::<super::MemoryRig>(); })*
-        }
-        mod rocks {
-            $(#[test] fn $fact() { super::$fact::<super::RocksRig>(); })*
-        }
-    };
-}
-
 facts! {
     a_value_is_what_was_put_last,
     families_are_apart,
@@ -41,7 +29,7 @@ facts! {
     the_disk_has_room,
 }
 
-fn put(engine: &dyn Engine, pairs: &[(Family, &str, &str)]) {
+pub(super) fn put(engine: &dyn Engine, pairs: &[(Family, &str, &str)]) {
     let mut batch = Batch::new();
     for (family, key, value) in pairs {
         batch.put(*family, key.as_bytes(), value.as_bytes());
@@ -53,7 +41,7 @@ fn put(engine: &dyn Engine, pairs: &[(Family, &str, &str)]) {
     }
 }
 
-fn get(read: &dyn Read, family: Family, key: &str) -> Option<String> {
+pub(super) fn get(read: &dyn Read, family: Family, key: &str) -> Option<String> {
     read.get(family, key.as_bytes())
         .unwrap()
         .map(|value| String::from_utf8(value.to_vec()).unwrap())
@@ -71,11 +59,11 @@ fn keys(read: &dyn Read, from: Bound<&str>, to: Bound<&str>, direction: Directio
     keys.join(" ")
 }
 
-fn all(read: &dyn Read) -> String {
+pub(super) fn all(read: &dyn Read) -> String {
     keys(read, Unbounded, Unbounded, Direction::Forward)
 }
 
-fn letters<R: Rig>() -> R {
+pub(super) fn letters<R: Rig>() -> R {
     let rig = R::new();
     put(
         rig.engine(),

@@ -15,6 +15,7 @@ enum Step {
     Commit(Vec<Write>),
     Append(Vec<Write>),
     Flush,
+    Checkpoint,
     Restart,
     Crash,
 }
@@ -43,6 +44,12 @@ fn play<R: Rig>(mut rig: R, step: &Step) -> R {
         Step::Commit(writes) => rig.engine().commit(&batch(writes)).unwrap(),
         Step::Append(writes) => rig.engine().append(&batch(writes), false).unwrap(),
         Step::Flush => rig.engine().flush().unwrap(),
+        Step::Checkpoint => {
+            let checkpoint = rig.engine().checkpoint().unwrap();
+            let mut expected = everything(rig.engine(), Direction::Forward);
+            expected.retain(|(family, _, _)| *family != Family::Raft);
+            assert_eq!(everything(&*checkpoint, Direction::Forward), expected);
+        }
         Step::Restart => rig = rig.restart(),
         Step::Crash => rig = rig.crash(),
     }
@@ -87,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => writes(committed).prop_map(Step::Commit),
         8 => writes(Just(Family::Raft)).prop_map(Step::Append),
         2 => Just(Step::Flush),
+        1 => Just(Step::Checkpoint),
         1 => Just(Step::Restart),
         2 => Just(Step::Crash),
     ]

@@ -4,6 +4,7 @@
 //! opened, so their handles need no lock (RocksDB's crate: `SingleThreaded`). A synced append is a write and
 //! then a sync outside RocksDB's write queue: commits go on while the disk is busy.
 
+mod checkpoint;
 mod open;
 mod options;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::{
     io,
     ops::{Bound, ControlFlow},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -38,7 +40,7 @@ pub struct RocksEngine {
     // Closed before the lock is let go: fields are dropped in this order.
     database: Database,
     directory: PathBuf,
-    reserve_bytes: u64,
+    settings: Settings,
     default_read: ReadOptions,
     logged: WriteOptions,
     unlogged: WriteOptions,
@@ -143,6 +145,12 @@ impl Engine for RocksEngine {
         Ok(())
     }
 
+    fn checkpoint(&self) -> Result<Arc<dyn Read>, EngineError> {
+        self.writable()?;
+        let checkpoint = checkpoint::take(&self.database, &self.directory, &self.settings)?;
+        Ok(Arc::new(checkpoint))
+    }
+
     fn flush(&self) -> Result<(), EngineError> {
         let handles = Family::ALL.map(|family| self.handle(family));
         let all: Vec<_> = handles.iter().collect();
@@ -154,6 +162,7 @@ impl Engine for RocksEngine {
     fn disk(&self) -> Result<Disk, EngineError> {
         let (free_bytes, total_bytes) = room(&self.directory)?;
         let used_bytes = used(&self.directory)
+            .and_then(|bytes| Ok(bytes + checkpoint::used(&self.directory)?))
             .map_err(|error| EngineError::io("measure", &self.directory, &error))?;
         Ok(Disk {
             used_bytes,
@@ -164,10 +173,11 @@ impl Engine for RocksEngine {
 
     fn writable(&self) -> Result<(), EngineError> {
         let (free_bytes, _) = room(&self.directory)?;
-        if free_bytes >= self.reserve_bytes {
+        let reserve_bytes = self.settings.reserve_bytes;
+        if free_bytes >= reserve_bytes {
             return Ok(());
         }
-        let (directory, reserve_bytes) = (self.directory.clone(), self.reserve_bytes);
+        let directory = self.directory.clone();
         Err(EngineError::DiskFull {
             directory,
             free_bytes,

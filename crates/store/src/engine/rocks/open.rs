@@ -7,7 +7,9 @@ use std::{
 
 use rocksdb::{ReadOptions, WriteOptions};
 
-use super::{Database, EngineError, OpenError, RocksEngine, Settings, engine_error, options, wal};
+use super::{
+    Database, EngineError, OpenError, RocksEngine, Settings, checkpoint, engine_error, options, wal,
+};
 use crate::{
     engine::Engine,
     format::{self, Standing},
@@ -33,10 +35,11 @@ pub(super) fn open(directory: &Path, settings: &Settings) -> Result<RocksEngine,
         options::families(settings),
     )
     .map_err(|error| open_error(directory, error))?;
+    checkpoint::remove_all(directory)?;
     let engine = RocksEngine {
         database,
         directory: directory.into(),
-        reserve_bytes: settings.reserve_bytes,
+        settings: settings.clone(),
         default_read: ReadOptions::default(),
         logged: WriteOptions::default(),
         unlogged: options::unlogged(),

@@ -95,6 +95,16 @@ pub(super) fn database(settings: &Settings, create: bool) -> Options {
     options
 }
 
+/// Options of a database that is only read: a checkpoint.
+pub(super) fn read_only(settings: &Settings) -> Options {
+    let mut options = Options::default();
+    options.set_max_open_files((settings.open_files / 4).max(16).into());
+    options.set_skip_stats_update_on_db_open(true);
+    options.set_log_level(LogLevel::Fatal);
+    options.set_keep_log_file_num(1);
+    options
+}
+
 /// The families as RocksDB is to open them.
 pub(super) fn families(settings: &Settings) -> Vec<ColumnFamilyDescriptor> {
     Family::ALL
