@@ -90,6 +90,9 @@ pub struct Source {
     credit: u64,
     sent: u64,
     consumed: u64,
+    /// At most so many of the bytes not consumed were sent before the target started over. They may wait there
+    /// for what comes now, so they take none of its credit.
+    before_resume: u64,
     wants: VecDeque<Want>,
     pongs: VecDeque<Pong>,
     welcomed: bool,
@@ -146,6 +149,7 @@ impl Source {
             credit: credit_bytes,
             sent: 0,
             consumed: 0,
+            before_resume: 0,
             wants: VecDeque::new(),
             pongs: VecDeque::new(),
             welcomed: false,
@@ -176,6 +180,7 @@ impl Source {
             Upstream::Ack(ack) => {
                 self.known.merge(&ack.vector);
                 self.consumed = self.consumed.max(ack.consumed_bytes);
+                self.before_resume = self.before_resume.min(self.unconsumed_bytes());
                 return Ok(Some(ack));
             }
             Upstream::Want(want) => {
@@ -188,8 +193,7 @@ impl Source {
                 self.carries = resume.carries;
                 self.pruned = resume.pruned;
                 self.position = None;
-                // What was sent may wait at the target for what comes now: it must not take its credit.
-                self.consumed = self.consumed.max(self.sent);
+                self.before_resume = self.unconsumed_bytes();
             }
             Upstream::Prune(origins) => self.pruned = origins,
             Upstream::Ping(ping) => {
@@ -293,7 +297,12 @@ impl Source {
     }
 
     fn may_send(&self, beyond: u64) -> bool {
-        self.unconsumed_bytes() < self.credit.saturating_add(beyond)
+        self.charged_bytes() < self.credit.saturating_add(beyond)
+    }
+
+    /// What takes credit: bytes not consumed, but for those that were sent before the target started over.
+    fn charged_bytes(&self) -> u64 {
+        self.unconsumed_bytes().saturating_sub(self.before_resume)
     }
 
     /// The next entries in order of arrival that the target lacks.
@@ -310,7 +319,7 @@ impl Source {
         if from >= log.end() {
             return Ok(None);
         }
-        let left = usize::try_from(self.credit - self.unconsumed_bytes()).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.credit - self.charged_bytes()).unwrap_or(usize::MAX);
         let mut draft = Draft::new(self.limits.batch_bytes.min(left), self.limits.batch_entries);
         let next = log.read(from, self.limits.scan_bytes, &mut |arrived| {
             !self.passes(&arrived) || draft.add(&arrived.frame)

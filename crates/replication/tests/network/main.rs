@@ -168,6 +168,33 @@ fn a_relay_takes_over_when_it_carries_everything() {
     assert!(net.is_converged(), "{}", net.vectors());
 }
 
+/// The relay's own entries wait at the target for those that it is to relay. Caught: they took its credit again
+/// as soon as it had relayed as many bytes, and the link stood still for ever.
+#[test]
+fn a_relay_takes_over_when_the_entries_that_wait_hold_all_its_credit() {
+    let plan = Plan {
+        seed: 3,
+        topology: Topology::AllToAll,
+        regions: 3,
+        faults: false,
+        limits: InboxLimits {
+            ask_after: None,
+            ..limits()
+        },
+        latency_ms: (5, 5),
+    };
+    let mut net = Net::new(plan);
+    net.run(100, 0.05);
+    net.cut_for_good(0, 2);
+    for region in [0, 1] {
+        (0..50).for_each(|_| net.write(region));
+        net.run(100, 0.0);
+    }
+    net.carry(1, 2, Carries::Everything);
+    net.run(3000, 0.0);
+    assert!(net.is_converged(), "{}", net.vectors());
+}
+
 #[test]
 fn a_ring_that_is_cut_heals_by_the_other_side() {
     for seed in 0..10 {
