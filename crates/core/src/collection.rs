@@ -1,6 +1,8 @@
 //! Collections: a named set of keys with one data type and one conflict policy.
 
-use crate::ids::{CollectionName, RegionName, ReplicaId};
+use crate::ids::{CollectionName, RegionName};
+
+pub use crate::member::Regions;
 
 /// What the keys of a collection hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,55 +119,4 @@ pub struct CollectionSpec {
     pub policy: Policy,
     /// How a delete against an update is shown.
     pub update_delete: UpdateDelete,
-}
-
-/// Which replica is which region, in order of admission.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Regions(Vec<(ReplicaId, RegionName)>);
-
-impl Regions {
-    /// Admits an incarnation of a region; admitting it again changes nothing.
-    pub fn admit(&mut self, replica: ReplicaId, name: RegionName) {
-        if self.name(replica).is_none() {
-            self.0.push((replica, name));
-        }
-    }
-
-    /// The region that a replica id is an incarnation of.
-    #[must_use]
-    pub fn name(&self, replica: ReplicaId) -> Option<&RegionName> {
-        self.0
-            .iter()
-            .find(|(r, _)| *r == replica)
-            .map(|(_, name)| name)
-    }
-
-    /// How people see a replica id: `eu`, its second life `eu~2`; the id itself while its region is not
-    /// known here.
-    #[must_use]
-    pub fn shown(&self, replica: ReplicaId) -> String {
-        let Some(name) = self.name(replica) else {
-            return replica.to_string();
-        };
-        let lives = self.0.iter().filter(|(_, n)| n == name);
-        match lives.take_while(|(r, _)| *r != replica).count() {
-            0 => name.to_string(),
-            earlier => format!("{name}~{}", earlier + 1),
-        }
-    }
-
-    /// All incarnations, in order of admission.
-    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, &RegionName)> {
-        self.0.iter().map(|(replica, name)| (*replica, name))
-    }
-
-    /// The latest incarnation of a region.
-    #[must_use]
-    pub fn replica(&self, name: &RegionName) -> Option<ReplicaId> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(_, n)| n == name)
-            .map(|(replica, _)| *replica)
-    }
 }

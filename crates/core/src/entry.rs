@@ -11,6 +11,8 @@ use crate::content::Content;
 use crate::counter::Floor;
 use crate::hlc::Timestamp;
 use crate::ids::{CollectionName, Dot, Key, RegionName};
+use crate::layout::Layout;
+use crate::member::MemberChange;
 use crate::path::Path;
 use crate::state::SlotName;
 use crate::version_vector::VersionVector;
@@ -30,6 +32,10 @@ pub struct Entry {
     pub trace: Bytes,
     /// Set in the first entry of a replica id: the region that it is an incarnation of.
     pub announces: Option<RegionName>,
+    /// A change of who is a member.
+    pub member: Option<MemberChange>,
+    /// A topology declared anew.
+    pub layout: Option<Layout>,
 }
 
 /// What an entry does to one key.
@@ -272,6 +278,8 @@ mod tests {
             operations: operations.to_vec(),
             trace: Bytes::new(),
             announces: None,
+            member: None,
+            layout: None,
         }
     }
 

@@ -74,6 +74,12 @@ pub enum Rejection {
     /// A precondition does not hold.
     #[error("{0}")]
     PreconditionFailed(String),
+    /// The region is leaving the store.
+    #[error("this region is leaving the store and takes no writes; write to another one")]
+    Leaving,
+    /// The region has left the store.
+    #[error("this region is retired and takes no writes, ever; write to another one")]
+    Retired,
 }
 
 /// Typed operations, checked.

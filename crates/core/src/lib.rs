@@ -6,6 +6,7 @@
 //!
 //! - [`intent`]: what a client asks for → [`expand`]: the slot writes it means, given the state
 //! - [`entry`]: one committed atomic write, as it travels → [`apply`]: what it does to the state
+//! - [`member`], [`layout`]: who the regions are and how they are linked, as entries carry it
 //! - [`slot`]: the stored form of one register, field, element or counter
 //! - [`view`]: the answer a reader gets under a declared policy
 
@@ -20,7 +21,9 @@ pub mod expand;
 pub mod hlc;
 pub mod ids;
 pub mod intent;
+pub mod layout;
 pub mod map;
+pub mod member;
 pub mod path;
 pub mod set;
 pub mod slot;
@@ -35,6 +38,8 @@ pub use content::{Content, Value};
 pub use entry::{Entry, Operation, SlotWrite};
 pub use hlc::Timestamp;
 pub use ids::{CollectionName, Dot, Key, RegionName, ReplicaId, StoreId};
+pub use layout::Layout;
+pub use member::{MemberChange, MemberState};
 pub use path::Path;
 pub use slot::{Slot, Version};
 pub use version_vector::VersionVector;

@@ -16,6 +16,8 @@ use crate::intent::{Action, Intent, Precondition};
 use crate::path::Path;
 use crate::version_vector::VersionVector;
 
+pub mod membership;
+
 /// Format version of entry frames.
 pub const ENTRY_VERSION: u8 = 1;
 /// Bytes before the message.
@@ -146,6 +148,8 @@ pub mod pb {
     use prost::Message;
     use prost::bytes::Bytes;
 
+    pub use super::membership::{Layout, LayoutLink, LayoutRegion, MemberChange};
+
     /// A version vector: two lists of equal length.
     #[derive(Clone, PartialEq, Message)]
     pub struct Vector {
@@ -198,6 +202,12 @@ pub mod pb {
         /// Name of the region that this replica id is an incarnation of; empty but in first entries.
         #[prost(string, tag = "7")]
         pub announces: String,
+        /// A membership change.
+        #[prost(message, optional, tag = "9")]
+        pub member: Option<MemberChange>,
+        /// A topology declared anew.
+        #[prost(message, optional, tag = "10")]
+        pub layout: Option<Layout>,
     }
 
     /// An operation.
@@ -381,6 +391,8 @@ impl From<&Entry> for pb::Entry {
             operations,
             trace,
             announces,
+            member,
+            layout,
         } = entry;
         pb::Entry {
             replica: dot.replica.0,
@@ -393,6 +405,8 @@ impl From<&Entry> for pb::Entry {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            member: member.as_ref().map(Into::into),
+            layout: layout.as_ref().map(Into::into),
         }
     }
 }
@@ -408,6 +422,8 @@ impl TryFrom<pb::Entry> for Entry {
             operations,
             trace,
             announces,
+            member,
+            layout,
         } = entry;
         let dot = Dot {
             replica: ReplicaId(replica),
@@ -437,6 +453,8 @@ impl TryFrom<pb::Entry> for Entry {
             operations,
             trace,
             announces,
+            member: member.map(TryInto::try_into).transpose()?,
+            layout: layout.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -5,12 +5,13 @@
 
 use atoll_core::counter::{Floor, Position};
 use atoll_core::intent::{Action, Intent, Precondition};
+use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::wire::{
     BadFrame, FRAME_HEADER_BYTES, decode_entry, decode_header, encode_entry, pb, split_frame,
 };
 use atoll_core::{
-    Content, Dot, Entry, Key, Operation, Path, ReplicaId, SlotWrite, Timestamp, Value,
-    VersionVector,
+    Content, Dot, Entry, Key, Layout, MemberChange, MemberState, Operation, Path, RegionName,
+    ReplicaId, SlotWrite, Timestamp, Value, VersionVector,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -94,6 +95,53 @@ fn any_operation() -> impl Strategy<Value = Operation> {
     })
 }
 
+fn any_region() -> impl Strategy<Value = RegionName> {
+    "[a-z][a-z0-9]{0,2}".prop_map(|name| name.parse().unwrap())
+}
+
+fn any_member() -> impl Strategy<Value = MemberChange> {
+    let state = prop::sample::select(MemberState::ALL.to_vec());
+    (
+        any::<u64>(),
+        any_region(),
+        state,
+        any::<u64>(),
+        any::<u64>(),
+    )
+        .prop_map(|(replica, region, state, revision, last)| MemberChange {
+            replica: ReplicaId(replica),
+            region,
+            state,
+            revision,
+            last,
+        })
+}
+
+fn any_layout() -> impl Strategy<Value = Layout> {
+    let names = || prop::collection::vec(any_region(), 0..3);
+    let topology = prop_oneof![
+        Just(Topology::AllToAll),
+        names().prop_map(|order| Topology::Ring { order }),
+        any_region().prop_map(|hub| Topology::Star { hub }),
+        prop::collection::vec((any_region(), any_region()), 0..3)
+            .prop_map(|links| Topology::Custom { links }),
+    ];
+    let role = prop_oneof![Just(Role::Leader), Just(Role::ReadOnly)];
+    let endpoints = prop::collection::vec("[a-z:/]{0,5}", 0..3);
+    let region = (any_region(), role, endpoints).prop_map(|(name, role, endpoints)| LayoutRegion {
+        name,
+        role,
+        endpoints,
+    });
+    (any::<u64>(), topology, prop::collection::vec(region, 0..3)).prop_map(
+        |(revision, topology, regions)| Layout {
+            revision,
+            topology,
+            regions,
+        },
+    )
+}
+
 fn any_entry() -> impl Strategy<Value = Entry> {
     let operations = prop::collection::vec(any_operation(), 0..3);
     let name = prop_oneof![Just(None), Just(Some("eu-west".parse().unwrap()))];
@@ -105,9 +153,11 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         operations,
         any_bytes(),
         name,
+        prop::option::of(any_member()),
+        prop::option::of(any_layout()),
     )
         .prop_map(
-            |((replica, seq), time, others, operations, trace, announces)| {
+            |((replica, seq), time, others, operations, trace, announces, member, layout)| {
                 let dot = Dot::new(ReplicaId(replica), seq);
                 let own = std::iter::once((dot.replica, seq - 1));
                 let dependencies = others
@@ -122,6 +172,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                     operations,
                     trace,
                     announces,
+                    member,
+                    layout,
                 }
             },
         )
@@ -257,6 +309,8 @@ fn small_entry(seq: u64) -> Entry {
         operations: vec![],
         trace: Bytes::new(),
         announces: None,
+        member: None,
+        layout: None,
     }
 }
 
@@ -274,6 +328,18 @@ fn impossible_entries_are_named() {
     };
     let operation = |operation: pb::Operation| pb::Entry {
         operations: vec![operation],
+        ..good()
+    };
+    let member = |state, region: &str| pb::Entry {
+        member: Some(pb::MemberChange {
+            region: region.into(),
+            state,
+            ..pb::MemberChange::default()
+        }),
+        ..good()
+    };
+    let layout = |layout: pb::Layout| pb::Entry {
+        layout: Some(layout),
         ..good()
     };
     let write = |write: pb::SlotWrite| {
@@ -361,6 +427,16 @@ fn impossible_entries_are_named() {
             write(mark([vec![b'a'; 5000], vec![0, 1]].concat())),
         ),
         ("a sum that is not 16 bytes", write(reset(vec![0; 15]))),
+        ("a member in no state", member(4, "eu")),
+        ("a member of no region", member(0, "")),
+        ("a topology of no kind", layout(pb::Layout::default())),
+        (
+            "a star without a hub",
+            layout(pb::Layout {
+                topology: 3,
+                ..pb::Layout::default()
+            }),
+        ),
     ];
     assert!(decode_entry(&frame(&good().encode_to_vec())).is_ok());
     assert!(decode_entry(&frame(&write(reset(vec![0; 16])).encode_to_vec())).is_ok());
@@ -522,7 +598,59 @@ fn golden_entry() -> Entry {
         ],
         trace: Bytes::from_static(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         announces: Some("eu".parse().unwrap()),
+        member: None,
+        layout: None,
     }
+}
+
+/// Entries that change who is a member and how the regions are linked: one for every state and topology.
+fn golden_membership() -> [Entry; 4] {
+    let name = |name: &str| -> RegionName { name.parse().unwrap() };
+    let topologies = [
+        Topology::AllToAll,
+        Topology::Ring {
+            order: vec![name("us"), name("eu"), name("ap")],
+        },
+        Topology::Star { hub: name("eu") },
+        Topology::Custom {
+            links: vec![(name("eu"), name("us")), (name("us"), name("eu"))],
+        },
+    ];
+    let mut seq = 0;
+    let entry = |(state, topology)| {
+        seq += 1;
+        let region = |n: &str, role, endpoints: &[&str]| LayoutRegion {
+            name: name(n),
+            role,
+            endpoints: endpoints.iter().map(ToString::to_string).collect(),
+        };
+        Entry {
+            member: Some(MemberChange {
+                replica: ReplicaId(9),
+                region: name("us"),
+                state,
+                revision: 300 + seq,
+                last: 70_000 * (seq - 1),
+            }),
+            layout: Some(Layout {
+                revision: seq,
+                topology,
+                regions: vec![
+                    region(
+                        "eu",
+                        Role::Leader,
+                        &["http://eu-0:4400", "http://eu-1:4400"],
+                    ),
+                    region("us", Role::ReadOnly, &[]),
+                    region("ap", Role::Leader, &["http://ap-0:4400"]),
+                ],
+            }),
+            ..small_entry(seq)
+        }
+    };
+    let states = MemberState::ALL.into_iter();
+    let entries: Vec<Entry> = states.zip(topologies).map(entry).collect();
+    entries.try_into().unwrap()
 }
 
 /// One intent for every action and precondition.
@@ -581,6 +709,19 @@ fn the_bytes_of_an_entry_stay() {
     let entry = golden_entry();
     assert_eq!(hex(&encode_entry(&entry)), golden);
     assert_eq!(decode_entry(&unhex(golden).into()), Ok(entry));
+}
+
+/// Regions hold these bytes as well; entries without such changes have the bytes above still.
+#[test]
+fn the_bytes_of_membership_stay() {
+    let golden = include_str!("golden/membership-v1.hex");
+    let entries = golden_membership();
+    let written = entries.each_ref().map(|entry| hex(&encode_entry(entry)));
+    assert_eq!(written.join("\n"), golden);
+    let read = golden
+        .split("\n\n")
+        .map(|text| decode_entry(&unhex(text).into()));
+    assert_eq!(read.collect::<Result<Vec<_>, _>>(), Ok(entries.to_vec()));
 }
 
 /// A region's log holds these bytes: a difference here is a break of the format.

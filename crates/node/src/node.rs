@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use atoll_api::http::{LinkStatus, Readiness, Status, WriteConcern};
 use atoll_core::intent::Rejection;
+use atoll_core::member::Member;
 use atoll_core::{CollectionSpec, Dot, ReplicaId, VersionVector};
 use atoll_store::engine::Engine;
 use atoll_store::log::LogReader;
@@ -179,6 +180,7 @@ impl Node {
             Outcome::Configured(Ok(()))
             | Outcome::Done
             | Outcome::Written(_)
+            | Outcome::Changed(_)
             | Outcome::Merged(_) => Ok(()),
         }
     }
@@ -245,10 +247,13 @@ impl Inner {
     }
 
     /// Below this no concurrent version can arrive any more; `None` until every configured region has
-    /// announced itself.
+    /// announced itself. A retired replica id counts until its last entry is here.
     pub(crate) fn stable(&self) -> Option<VersionVector> {
         let catalog = self.published.catalog();
-        let members: Vec<ReplicaId> = catalog.regions.iter().map(|(replica, _)| replica).collect();
+        let applied = self.published.vector();
+        let may_still_come = |m: &&Member| !m.is_retired() || applied.get(m.replica) < m.last;
+        let members = catalog.regions.members().filter(may_still_come);
+        let members: Vec<ReplicaId> = members.map(|member| member.replica).collect();
         let announced = |name: &str| {
             catalog
                 .regions

@@ -31,6 +31,8 @@ fn entry(replica: ReplicaId, seq: u64, dependencies: &[(ReplicaId, u64)]) -> Byt
         operations: Vec::new(),
         trace: Bytes::new(),
         announces: None,
+        member: None,
+        layout: None,
     })
 }
 

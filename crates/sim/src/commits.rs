@@ -130,7 +130,8 @@ impl World {
                     }
                 }
                 Outcome::Configured(Err(problem)) => return Err(Violation::broken(problem)),
-                Outcome::Configured(Ok(())) | Outcome::Done => {}
+                Outcome::Changed(Err(why)) => return Err(Violation::broken(why.to_string())),
+                Outcome::Configured(Ok(())) | Outcome::Changed(Ok(_)) | Outcome::Done => {}
             }
         }
         Ok(())

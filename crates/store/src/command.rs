@@ -8,7 +8,7 @@ use prost::Message;
 
 use atoll_core::intent::Intent;
 use atoll_core::wire::pb;
-use atoll_core::{CollectionSpec, ReplicaId, Timestamp, VersionVector};
+use atoll_core::{CollectionSpec, Layout, MemberChange, ReplicaId, Timestamp, VersionVector};
 
 use crate::error::StoreError;
 use crate::records::collections::{self, CollectionsPb};
@@ -25,6 +25,25 @@ pub enum Command {
     Announce {
         /// The leader's clock.
         now: Timestamp,
+    },
+    /// The same for a region that joins a store: it is Joining until it says otherwise.
+    Join {
+        /// The leader's clock.
+        now: Timestamp,
+    },
+    /// Changes how far a member is, when nobody changed it before.
+    Member {
+        /// The leader's clock.
+        now: Timestamp,
+        /// The change. For this region's own retirement its `last` is put in here.
+        change: MemberChange,
+    },
+    /// Declares the topology anew, when nobody did before.
+    Layout {
+        /// The leader's clock.
+        now: Timestamp,
+        /// The topology.
+        layout: Layout,
     },
     /// Writes of clients, each its own entry.
     Write {
@@ -103,6 +122,15 @@ impl Command {
     fn to_pb(&self) -> KindPb {
         match self {
             Command::Announce { now } => KindPb::Announce(now.0),
+            Command::Join { now } => KindPb::Join(now.0),
+            Command::Member { now, change } => KindPb::Member(MemberPb {
+                now: now.0,
+                change: Some(change.into()),
+            }),
+            Command::Layout { now, layout } => KindPb::Layout(LayoutPb {
+                now: now.0,
+                layout: Some(layout.into()),
+            }),
             Command::Write { now, requests } => KindPb::Write(WritePb {
                 now: now.0,
                 requests: requests
@@ -138,6 +166,21 @@ fn from_pb(kind: KindPb) -> Result<Command, StoreError> {
     Ok(match kind {
         KindPb::Announce(now) => Command::Announce {
             now: Timestamp(now),
+        },
+        KindPb::Join(now) => Command::Join {
+            now: Timestamp(now),
+        },
+        KindPb::Member(MemberPb { now, change }) => Command::Member {
+            now: Timestamp(now),
+            change: change
+                .ok_or_else(|| damaged(KIND, "a change of no member"))?
+                .try_into()?,
+        },
+        KindPb::Layout(LayoutPb { now, layout }) => Command::Layout {
+            now: Timestamp(now),
+            layout: layout
+                .ok_or_else(|| damaged(KIND, "a layout of no regions"))?
+                .try_into()?,
         },
         KindPb::Write(write) => {
             let request = |r: RequestPb| {
@@ -181,7 +224,7 @@ fn from_pb(kind: KindPb) -> Result<Command, StoreError> {
 
 #[derive(Clone, PartialEq, Message)]
 struct CommandPb {
-    #[prost(oneof = "KindPb", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "KindPb", tags = "1, 2, 3, 4, 5, 6, 8, 9, 10")]
     kind: Option<KindPb>,
 }
 
@@ -199,6 +242,28 @@ enum KindPb {
     Stable(pb::Vector),
     #[prost(message, tag = "6")]
     Trim(TrimPb),
+    #[prost(fixed64, tag = "8")]
+    Join(u64),
+    #[prost(message, tag = "9")]
+    Member(MemberPb),
+    #[prost(message, tag = "10")]
+    Layout(LayoutPb),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MemberPb {
+    #[prost(fixed64, tag = "1")]
+    now: u64,
+    #[prost(message, optional, tag = "2")]
+    change: Option<pb::MemberChange>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LayoutPb {
+    #[prost(fixed64, tag = "1")]
+    now: u64,
+    #[prost(message, optional, tag = "2")]
+    layout: Option<pb::Layout>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -239,10 +304,12 @@ struct TrimPb {
 mod tests {
     use super::*;
     use crate::records::checks::{
-        bytes, collection_names, hex, holds, keys, specs, survives_damage, times, values, vectors,
+        bytes, collection_names, hex, holds, keys, layouts, member_changes, specs, survives_damage,
+        times, values, vectors,
     };
     use atoll_core::intent::{Action, Precondition};
-    use atoll_core::{DataType, Policy, UpdateDelete, Value};
+    use atoll_core::layout::{LayoutRegion, Role, Topology};
+    use atoll_core::{DataType, MemberState, Policy, UpdateDelete, Value};
     use proptest::prelude::*;
 
     /// The bytes of a command, checked as those of a record are. They are pinned: a snapshot that has to
@@ -403,6 +470,65 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_members_and_layouts_are_pinned() {
+        insta::assert_snapshot!(check(&Command::Join { now: now() }), @"01410807060504030201");
+        let change = MemberChange {
+            replica: ReplicaId(0xB2),
+            region: "us".parse().unwrap(),
+            state: MemberState::Retired,
+            revision: 4,
+            last: 300,
+        };
+        insta::assert_snapshot!(check(&Command::Member { now: now(), change }), @r"
+        014a1f090807060504030201121409b200000000000000120275731803200428
+        ac02
+        ");
+        let name = |name: &str| name.parse().unwrap();
+        let region = |n: &str, role, endpoints: &[&str]| LayoutRegion {
+            name: name(n),
+            role,
+            endpoints: endpoints.iter().map(ToString::to_string).collect(),
+        };
+        let topologies = [
+            Topology::AllToAll,
+            Topology::Ring {
+                order: vec![name("us"), name("eu")],
+            },
+            Topology::Star { hub: name("eu") },
+            Topology::Custom {
+                links: vec![(name("eu"), name("us")), (name("us"), name("eu"))],
+            },
+        ];
+        let layouts = topologies.map(|topology| {
+            check(&Command::Layout {
+                now: now(),
+                layout: Layout {
+                    revision: 2,
+                    topology,
+                    regions: vec![
+                        region("eu", Role::Leader, &["http://eu:1"]),
+                        region("us", Role::ReadOnly, &[]),
+                    ],
+                },
+            })
+        });
+        insta::assert_snapshot!(layouts.join("\n\n"), @r"
+        01522a090807060504030201121f0802100132110a0265751a0b687474703a2f
+        2f65753a3132060a0275731001
+
+        0152320908070605040302011227080210021a0275731a02657532110a026575
+        1a0b687474703a2f2f65753a3132060a0275731001
+
+        01522e0908070605040302011223080210032202657532110a0265751a0b6874
+        74703a2f2f65753a3132060a0275731001
+
+        01523e0908070605040302011233080210042a080a026575120275732a080a02
+        75731202657532110a0265751a0b687474703a2f2f65753a3132060a02757310
+        01
+        ");
+    }
+
+    #[test]
     fn a_command_of_a_later_kind_asks_for_an_upgrade() {
         // Field 15, which nobody has given out.
         let refused = Command::decode(&Bytes::from_static(&[FORMAT, 0x78, 1])).unwrap_err();
@@ -447,6 +573,9 @@ mod tests {
         let frames = prop::collection::vec(bytes(), 0..3);
         prop_oneof![
             times().prop_map(|now| Command::Announce { now }),
+            times().prop_map(|now| Command::Join { now }),
+            (times(), member_changes()).prop_map(|(now, change)| Command::Member { now, change }),
+            (times(), layouts()).prop_map(|(now, layout)| Command::Layout { now, layout }),
             (times(), requests).prop_map(|(now, requests)| Command::Write { now, requests }),
             (times(), any::<u64>(), frames).prop_map(|(now, sender, frames)| Command::Remote {
                 now,

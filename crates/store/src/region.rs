@@ -13,10 +13,11 @@ use atoll_core::apply::EntryWrite;
 use atoll_core::collection::Regions;
 use atoll_core::expand::{Failure, expand_within};
 use atoll_core::intent::{Intent, Rejection};
+use atoll_core::layout::AgreedLayout;
 use atoll_core::state::LedgerRow;
 use atoll_core::view::{self, Lens};
 use atoll_core::{
-    CollectionName, CollectionSpec, Dot, Entry, Operation, RegionName, ReplicaId, StoreId,
+    CollectionName, CollectionSpec, Dot, Entry, MemberState, Operation, ReplicaId, StoreId,
     Timestamp, VersionVector, apply, wire,
 };
 
@@ -26,16 +27,22 @@ use crate::error::StoreError;
 use crate::records::applied::{self, Applied};
 use crate::records::arrival::{self, Arrival};
 use crate::records::identity::{self, Identity};
-use crate::records::{collections, log_index};
+use crate::records::{collections, layout, log_index};
 use crate::transaction::Transaction;
+
+mod members;
+
+pub use members::NotChanged;
 
 /// What readers need to interpret the state: shared, replaced as a whole when it changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// The collections, by name.
     pub collections: BTreeMap<CollectionName, CollectionSpec>,
-    /// Which replica id is which region.
+    /// Which replica id is which region, and how far each is.
     pub regions: Regions,
+    /// The topology that was declared last; `None` while none was.
+    pub layout: Option<AgreedLayout>,
 }
 
 impl Catalog {
@@ -67,6 +74,8 @@ pub enum Outcome {
     Merged(Merged),
     /// The collections are as declared now, or why they are not.
     Configured(Result<(), String>),
+    /// The membership or the topology was changed by that entry, or why not.
+    Changed(Result<Dot, NotChanged>),
     /// Done.
     Done,
 }
@@ -177,6 +186,7 @@ impl Region {
         let catalog = Catalog {
             collections: by_name(specs),
             regions: regions.transpose()?.unwrap_or_default(),
+            layout: read(layout::KEY)?.map(layout::decode).transpose()?,
         };
         Ok(Some(Region {
             engine,
@@ -281,6 +291,11 @@ impl Region {
             let bytes = collections::encode_regions(&catalog.regions);
             batch.put(Family::Meta, collections::REGIONS_KEY, &bytes);
         }
+        if let Some(agreed) = &catalog.layout
+            && catalog.layout != self.catalog.layout
+        {
+            batch.put(Family::Meta, layout::KEY, &layout::encode(agreed));
+        }
         engine.commit(&batch)?;
         self.applied = next;
         self.catalog = catalog;
@@ -292,9 +307,15 @@ impl Work<'_> {
     fn apply(&mut self, command: &Command) -> Result<Outcome, StoreError> {
         Ok(match command {
             Command::Announce { now } => {
-                self.announce(*now);
+                self.announce(*now, None);
                 Outcome::Done
             }
+            Command::Join { now } => {
+                self.announce(*now, Some(MemberState::Joining));
+                Outcome::Done
+            }
+            Command::Member { now, change } => Outcome::Changed(self.change(*now, change)),
+            Command::Layout { now, layout } => Outcome::Changed(self.lay_out(*now, layout)),
             Command::Write { now, requests } => {
                 self.tx.set_now(now.millis());
                 let written = requests.iter().map(|request| self.write(*now, request));
@@ -321,16 +342,6 @@ impl Work<'_> {
         })
     }
 
-    fn announce(&mut self, now: Timestamp) {
-        if self.next.vector.get(self.identity.replica) > 0 {
-            return;
-        }
-        let mut entry = self.next_entry(now);
-        entry.announces = Some(self.identity.region.clone());
-        self.admit(entry.dot.replica, &self.identity.region.clone());
-        self.add(entry, None, None);
-    }
-
     /// The frame of this region's next entry: nothing in it yet.
     fn next_entry(&self, now: Timestamp) -> Entry {
         let me = self.identity.replica;
@@ -341,6 +352,8 @@ impl Work<'_> {
             operations: Vec::new(),
             trace: Bytes::new(),
             announces: None,
+            member: None,
+            layout: None,
         }
     }
 
@@ -349,6 +362,9 @@ impl Work<'_> {
         now: Timestamp,
         request: &Request,
     ) -> Result<Result<Written, Rejection>, StoreError> {
+        if let Err(rejection) = self.may_write() {
+            return Ok(Err(rejection));
+        }
         self.tx.begin();
         let mut entry = self.next_entry(now);
         let mut index = 0;
@@ -422,9 +438,7 @@ impl Work<'_> {
             } else {
                 self.tx.begin();
                 apply::apply(&mut self.tx, &entry)?;
-                if let Some(region) = &entry.announces {
-                    self.admit(entry.dot.replica, region);
-                }
+                self.take_in(&entry);
                 self.add(entry, Some(sender), Some(frame.clone()));
                 merged.applied += 1;
             }
@@ -444,12 +458,6 @@ impl Work<'_> {
             frame: frame.unwrap_or_else(|| wire::encode_entry(&entry)),
         });
         self.tx.remember(entry);
-    }
-
-    fn admit(&mut self, replica: ReplicaId, region: &RegionName) {
-        Arc::make_mut(&mut self.catalog)
-            .regions
-            .admit(replica, region.clone());
     }
 
     fn configure(&mut self, collections: &[CollectionSpec]) -> Result<(), String> {

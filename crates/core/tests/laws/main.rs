@@ -17,6 +17,7 @@ mod counter;
 mod document;
 mod ledger;
 mod loss;
+mod membership;
 mod policies;
 mod preconditions;
 mod resurrection;

@@ -66,6 +66,8 @@ impl Replica {
             operations: Vec::with_capacity(intents.len()),
             trace: Bytes::new(),
             announces: None,
+            member: None,
+            layout: None,
         };
         // A lone intent changes nothing before it is accepted, and repeats no key.
         let before = (intents.len() > 1).then(|| self.state.clone());

@@ -349,6 +349,7 @@ impl Inbound {
                     Outcome::Merged(_)
                     | Outcome::Done
                     | Outcome::Written(_)
+                    | Outcome::Changed(_)
                     | Outcome::Configured(_) => {}
                 }
             }

@@ -125,6 +125,8 @@ impl Region {
             operations: Vec::new(),
             trace: vec![b'x'; size].into(),
             announces: None,
+            member: None,
+            layout: None,
         };
         self.log.push(entry.dot, None, encode_entry(&entry));
         self.committed(now_ms);

@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use atoll_core::content::{Class, Content, Value};
 use atoll_core::counter::{Contribution, Counter, Floor, Position};
+use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::slot::{ConflictMark, HistoryEnd, Partner, Slot, Superseded, Version};
 use atoll_core::state::SlotName;
 use atoll_core::{
-    CollectionName, CollectionSpec, DataType, Dot, Key, Path, Policy, RegionName, ReplicaId,
-    Timestamp, UpdateDelete, VersionVector,
+    CollectionName, CollectionSpec, DataType, Dot, Key, Layout, MemberChange, MemberState, Path,
+    Policy, RegionName, ReplicaId, Timestamp, UpdateDelete, VersionVector,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -244,6 +245,45 @@ pub(crate) fn slot_names() -> impl Strategy<Value = SlotName> {
 
 pub(crate) fn region_names() -> impl Strategy<Value = RegionName> {
     prop::sample::select(vec!["eu", "us-east-1", "ap"]).prop_map(|name| name.parse().unwrap())
+}
+
+pub(crate) fn member_changes() -> impl Strategy<Value = MemberChange> {
+    let state = prop::sample::select(MemberState::ALL.to_vec());
+    (numbers(), region_names(), state, numbers(), numbers()).prop_map(
+        |(replica, region, state, revision, last)| MemberChange {
+            replica: ReplicaId(replica),
+            region,
+            state,
+            revision,
+            last,
+        },
+    )
+}
+
+pub(crate) fn layouts() -> impl Strategy<Value = Layout> {
+    let names = || prop::collection::vec(region_names(), 0..3);
+    let topology = prop_oneof![
+        Just(Topology::AllToAll),
+        names().prop_map(|order| Topology::Ring { order }),
+        region_names().prop_map(|hub| Topology::Star { hub }),
+        prop::collection::vec((region_names(), region_names()), 0..3)
+            .prop_map(|links| Topology::Custom { links }),
+    ];
+    let role = prop_oneof![Just(Role::Leader), Just(Role::ReadOnly)];
+    let endpoints = prop::collection::vec("[a-z:/.]{0,9}", 0..3);
+    let region =
+        (region_names(), role, endpoints).prop_map(|(name, role, endpoints)| LayoutRegion {
+            name,
+            role,
+            endpoints,
+        });
+    (numbers(), topology, prop::collection::vec(region, 0..3)).prop_map(
+        |(revision, topology, regions)| Layout {
+            revision,
+            topology,
+            regions,
+        },
+    )
 }
 
 pub(crate) fn specs() -> impl Strategy<Value = CollectionSpec> {

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use atoll_core::collection::Regions;
+use atoll_core::member::{Member, MemberChange};
+use atoll_core::wire::membership::{state_number, state_of};
 use atoll_core::{CollectionSpec, DataType, Policy, ReplicaId, UpdateDelete};
 
 use super::{BadRecord, damaged};
@@ -33,9 +35,21 @@ pub fn decode(bytes: Bytes) -> Result<Vec<CollectionSpec>, BadRecord> {
 /// The bytes of the regions.
 #[must_use]
 pub fn encode_regions(regions: &Regions) -> Vec<u8> {
-    let regions = regions.iter().map(|(replica, name)| RegionPb {
-        replica: replica.0,
-        name: name.to_string(),
+    let regions = regions.members().map(|member| {
+        let Member {
+            replica,
+            region,
+            state,
+            revision,
+            last,
+        } = member;
+        RegionPb {
+            replica: replica.0,
+            name: region.to_string(),
+            state: state_number(*state),
+            revision: *revision,
+            last: *last,
+        }
     });
     super::encode(&RegionsPb {
         regions: regions.collect(),
@@ -50,8 +64,14 @@ pub fn decode_regions(bytes: Bytes) -> Result<Regions, BadRecord> {
     let message: RegionsPb = super::decode(REGIONS_KIND, bytes)?;
     let mut regions = Regions::default();
     for region in message.regions {
-        let name = region.name.parse().map_err(|e| damaged(REGIONS_KIND, e))?;
-        regions.admit(ReplicaId(region.replica), name);
+        let unknown = || damaged(REGIONS_KIND, "a state that is not known; upgrade this node");
+        regions.merge(&MemberChange {
+            replica: ReplicaId(region.replica),
+            region: region.name.parse().map_err(|e| damaged(REGIONS_KIND, e))?,
+            state: state_of(region.state).ok_or_else(unknown)?,
+            revision: region.revision,
+            last: region.last,
+        });
     }
     Ok(regions)
 }
@@ -139,12 +159,19 @@ struct RegionPb {
     replica: u64,
     #[prost(string, tag = "2")]
     name: String,
+    #[prost(uint32, tag = "3")]
+    state: u32,
+    #[prost(uint64, tag = "4")]
+    revision: u64,
+    #[prost(uint64, tag = "5")]
+    last: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::records::checks::{self, holds, specs};
+    use atoll_core::MemberState;
     use proptest::prelude::*;
 
     #[test]
@@ -183,6 +210,27 @@ mod tests {
         insta::assert_snapshot!(bytes, @r"
         010a0d09b200000000000000120275730a0d09a100000000000000120265750a
         0d09c30000000000000012027573
+        ");
+    }
+
+    /// Members whose state was changed; those that were announced only keep the bytes above.
+    #[test]
+    fn the_bytes_of_changed_members_are_pinned() {
+        let mut regions = Regions::default();
+        for (i, state) in MemberState::ALL.into_iter().enumerate() {
+            regions.merge(&MemberChange {
+                replica: ReplicaId(0xA0 + i as u64),
+                region: "eu".parse().unwrap(),
+                state,
+                revision: 300 + i as u64,
+                last: if state == MemberState::Retired { 7 } else { 0 },
+            });
+        }
+        let bytes = checks::check(REGIONS_KIND, &regions, encode_regions, decode_regions);
+        insta::assert_snapshot!(bytes, @r"
+        010a1209a00000000000000012026575180120ac020a1009a100000000000000
+        1202657520ad020a1209a20000000000000012026575180220ae020a1409a300
+        00000000000012026575180320af022807
         ");
     }
 

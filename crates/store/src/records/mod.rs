@@ -11,6 +11,7 @@ pub mod arrival;
 pub(crate) mod checks;
 pub mod collections;
 pub mod identity;
+pub mod layout;
 pub mod ledger_row;
 pub mod log_index;
 pub mod slot;

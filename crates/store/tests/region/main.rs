@@ -17,6 +17,7 @@ mod grouping;
 mod history;
 mod hot_key;
 mod log;
+mod members;
 mod pages;
 mod regions;
 mod rejected;

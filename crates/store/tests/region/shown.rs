@@ -64,6 +64,7 @@ pub(crate) fn conflicts(engine: &dyn Engine, collections: Vec<CollectionSpec>) -
     let catalog = Catalog {
         collections: named.collect(),
         regions: Regions::default(),
+        layout: None,
     };
     let mut all = Vec::new();
     query::conflicts(
