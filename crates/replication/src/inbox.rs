@@ -72,8 +72,20 @@ impl Inbox {
         &self.scheduled
     }
 
-    /// A link was welcomed by `sender`.
-    pub fn open(&mut self, link: LinkId, sender: ReplicaId, carries: Carries) {
+    /// The origins that open links bring: what a link that is to come quietly is to leave out.
+    #[must_use]
+    pub fn brought(&self) -> Vec<ReplicaId> {
+        self.routes.brought(None).into_iter().collect()
+    }
+
+    /// A link was welcomed by `sender`, which was greeted with these origins to leave out.
+    pub fn open(
+        &mut self,
+        link: LinkId,
+        sender: ReplicaId,
+        carries: Carries,
+        pruned: &[ReplicaId],
+    ) {
         self.links.insert(
             link,
             Link {
@@ -83,7 +95,7 @@ impl Inbox {
                 lost: 0,
             },
         );
-        self.routes.open(link, sender, carries);
+        self.routes.open(link, sender, carries, pruned);
     }
 
     /// A link is gone. What it brought stays.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use atoll_core::{Dot, RegionName, ReplicaId, VersionVector};
 
+use crate::hearing;
 use crate::message::Matrix;
 
 /// How far a write must be known to have travelled.
@@ -32,6 +33,7 @@ pub struct Knowledge {
     me: ReplicaId,
     rows: BTreeMap<ReplicaId, Row>,
     regions: BTreeMap<ReplicaId, RegionName>,
+    hearing: BTreeMap<RegionName, hearing::Row>,
     revision: u64,
 }
 
@@ -63,6 +65,7 @@ impl Knowledge {
             me,
             rows: BTreeMap::new(),
             regions: BTreeMap::new(),
+            hearing: BTreeMap::new(),
             revision: 0,
         }
     }
@@ -116,6 +119,23 @@ impl Knowledge {
                 self.revision += 1;
             }
         }
+    }
+
+    /// Takes in who hears whom. Of each region the latest row counts.
+    pub fn learn_hearing<'a>(&mut self, rows: impl IntoIterator<Item = &'a hearing::Row>) {
+        for row in rows {
+            let known = self.hearing.get(&row.region);
+            if known.is_none_or(|known| known.beat < row.beat) {
+                self.hearing.insert(row.region.clone(), row.clone());
+                self.revision += 1;
+            }
+        }
+    }
+
+    /// Who hears whom, to be told to others.
+    #[must_use]
+    pub fn hearing(&self) -> Vec<hearing::Row> {
+        self.hearing.values().cloned().collect()
     }
 
     /// Forgets a retired replica.

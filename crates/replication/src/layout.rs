@@ -8,6 +8,7 @@ use atoll_core::wire::pb::Vector;
 use atoll_core::{RegionName, ReplicaId, StoreId, VersionVector};
 
 use crate::frame::{BadLinkFrame, Unzstd, Zstd, read};
+use crate::hearing::Row;
 use crate::message::{
     Ack, Batch, Carries, Downstream, Heartbeat, Hello, Matrix, Ping, Pong, READER, Resume,
     Upstream, Want, Welcome, pb,
@@ -36,11 +37,13 @@ pub(crate) fn pack_upstream(message: &Upstream) -> (u8, Vec<u8>) {
             vector,
             consumed_bytes,
             known,
+            hearing,
         }) => {
             let ack = pb::Ack {
                 vector: Some(vector.into()),
                 consumed_bytes: *consumed_bytes,
                 known: pack_matrix(known),
+                hearing: hearing.iter().map(pack_row).collect(),
             };
             (ACK, ack.encode_to_vec())
         }
@@ -88,12 +91,14 @@ pub(crate) fn unpack_upstream(kind: u8, payload: Bytes) -> Result<Upstream, BadL
                 vector,
                 consumed_bytes,
                 known,
+                hearing,
             } = read(payload)?;
             let (vector, known) = (unpack_vector(vector)?, unpack_matrix(known)?);
             Upstream::Ack(Ack {
                 vector,
                 consumed_bytes,
                 known,
+                hearing: unpack_rows(hearing)?,
             })
         }
         WANT => {
@@ -151,6 +156,7 @@ pub(crate) fn pack_downstream(message: &Downstream, zstd: &mut Zstd) -> (u8, Vec
             vector,
             known,
             regions,
+            hearing,
         }) => {
             let region = |(replica, name): &(ReplicaId, RegionName)| pb::Region {
                 replica: replica.0,
@@ -161,6 +167,7 @@ pub(crate) fn pack_downstream(message: &Downstream, zstd: &mut Zstd) -> (u8, Vec
                 vector: Some(vector.into()),
                 known: pack_matrix(known),
                 regions: regions.iter().map(region).collect(),
+                hearing: hearing.iter().map(pack_row).collect(),
             };
             (HEARTBEAT, heartbeat.encode_to_vec())
         }
@@ -204,6 +211,7 @@ pub(crate) fn unpack_downstream(
                 vector,
                 known,
                 regions,
+                hearing,
             } = read(payload)?;
             let region = |r: pb::Region| Ok((ReplicaId(r.replica), unpack_region(&r.name)?));
             Downstream::Heartbeat(Heartbeat {
@@ -211,6 +219,7 @@ pub(crate) fn unpack_downstream(
                 vector: unpack_vector(vector)?,
                 known: unpack_matrix(known)?,
                 regions: regions.into_iter().map(region).collect::<Result<_, _>>()?,
+                hearing: unpack_rows(hearing)?,
             })
         }
         PONG => {
@@ -238,6 +247,7 @@ fn pack_hello(hello: &Hello) -> Vec<u8> {
         vector,
         carries,
         credit_bytes,
+        pruned,
     } = hello;
     pb::Hello {
         version: *version,
@@ -247,6 +257,7 @@ fn pack_hello(hello: &Hello) -> Vec<u8> {
         vector: Some(vector.into()),
         carries: pack_carries(*carries),
         credit_bytes: *credit_bytes,
+        pruned: pruned.iter().map(|r| r.0).collect(),
     }
     .encode_to_vec()
 }
@@ -260,6 +271,7 @@ fn unpack_hello(hello: pb::Hello) -> Result<Hello, BadLinkFrame> {
         vector,
         carries,
         credit_bytes,
+        pruned,
     } = hello;
     Ok(Hello {
         version,
@@ -269,6 +281,7 @@ fn unpack_hello(hello: pb::Hello) -> Result<Hello, BadLinkFrame> {
         vector: unpack_vector(vector)?,
         carries: unpack_carries(carries)?,
         credit_bytes,
+        pruned: pruned.into_iter().map(ReplicaId).collect(),
     })
 }
 
@@ -341,6 +354,47 @@ fn pack_matrix(matrix: &Matrix) -> Vec<pb::Known> {
 fn unpack_matrix(known: Vec<pb::Known>) -> Result<Matrix, BadLinkFrame> {
     let row = |k: pb::Known| Ok((ReplicaId(k.replica), unpack_vector(k.vector)?));
     known.into_iter().map(row).collect()
+}
+
+fn pack_row(row: &Row) -> pb::Row {
+    let Row {
+        region,
+        beat,
+        hears,
+        silent,
+    } = row;
+    let heard = |(region, carries): &(RegionName, Carries)| pb::Heard {
+        region: region.to_string(),
+        carries: pack_carries(*carries),
+    };
+    pb::Row {
+        region: region.to_string(),
+        beat: *beat,
+        hears: hears.iter().map(heard).collect(),
+        silent: silent.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn unpack_rows(rows: Vec<pb::Row>) -> Result<Vec<Row>, BadLinkFrame> {
+    let heard = |h: pb::Heard| Ok((unpack_region(&h.region)?, unpack_carries(h.carries)?));
+    let row = |row: pb::Row| {
+        let pb::Row {
+            region,
+            beat,
+            hears,
+            silent,
+        } = row;
+        Ok(Row {
+            region: unpack_region(&region)?,
+            beat,
+            hears: hears.into_iter().map(heard).collect::<Result<_, _>>()?,
+            silent: silent
+                .iter()
+                .map(|name| unpack_region(name))
+                .collect::<Result<_, _>>()?,
+        })
+    };
+    rows.into_iter().map(row).collect()
 }
 
 fn unpack_vector(vector: Option<Vector>) -> Result<VersionVector, BadLinkFrame> {

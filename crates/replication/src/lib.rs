@@ -15,6 +15,8 @@
 //! - [`inbox`]: the waiting room of one region, for all of its links, and which of them brings which
 //!   origin ([`delivery`] has its answers)
 //! - [`knowledge`]: who has what: write concern, the stable vector
+//! - [`topology`]: who pulls from whom → [`healing`]: and while some are dead or cut off → [`report`]: is there
+//!   a way · [`steps`]: from one topology to another
 //! - [`clock`], [`lag`]: how far peers' clocks and links are off · [`backoff`]: when to dial again
 
 mod asks;
@@ -23,15 +25,22 @@ pub mod clock;
 pub mod delivery;
 mod draft;
 pub mod frame;
+pub mod healing;
+pub mod hearing;
 pub mod inbox;
 pub mod knowledge;
 pub mod lag;
 mod layout;
 pub mod log;
 pub mod message;
+pub mod report;
 mod room;
 mod routes;
 pub mod source;
+pub mod steps;
+pub mod topology;
+mod view;
+mod ways;
 
 use std::time::Duration;
 

@@ -9,6 +9,8 @@ use prost::Message;
 use atoll_core::wire::pb::Vector;
 use atoll_core::{RegionName, ReplicaId, StoreId, VersionVector};
 
+use crate::hearing::Row;
+
 /// Version of the conversation, named in Hello and in every frame.
 pub const LINK_VERSION: u8 = 1;
 /// The newest `min_reader` that this build can read.
@@ -43,6 +45,8 @@ pub struct Hello {
     pub carries: Carries,
     /// How many bytes of entries may be under way unconsumed.
     pub credit_bytes: u64,
+    /// Origins not to send: another link brings them.
+    pub pruned: Vec<ReplicaId>,
 }
 
 /// What a target has.
@@ -54,6 +58,8 @@ pub struct Ack {
     pub consumed_bytes: u64,
     /// What the target knows of others; may be empty.
     pub known: Matrix,
+    /// Who hears whom, as far as the target knows; may be empty.
+    pub hearing: Vec<Row>,
 }
 
 /// Entries that the target lacks and something waits for.
@@ -137,6 +143,8 @@ pub struct Heartbeat {
     pub known: Matrix,
     /// Which replica id is which region.
     pub regions: Vec<(ReplicaId, RegionName)>,
+    /// Who hears whom, as far as the source knows.
+    pub hearing: Vec<Row>,
 }
 
 /// The answer to a clock probe.
@@ -184,6 +192,26 @@ pub(crate) mod pb {
     }
 
     #[derive(Clone, PartialEq, Message)]
+    pub(crate) struct Heard {
+        #[prost(string, tag = "1")]
+        pub(crate) region: String,
+        #[prost(uint32, tag = "2")]
+        pub(crate) carries: u32,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(crate) struct Row {
+        #[prost(string, tag = "1")]
+        pub(crate) region: String,
+        #[prost(uint64, tag = "2")]
+        pub(crate) beat: u64,
+        #[prost(message, repeated, tag = "3")]
+        pub(crate) hears: Vec<Heard>,
+        #[prost(string, repeated, tag = "4")]
+        pub(crate) silent: Vec<String>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
     pub(crate) struct Hello {
         #[prost(uint32, tag = "1")]
         pub(crate) version: u32,
@@ -199,6 +227,8 @@ pub(crate) mod pb {
         pub(crate) carries: u32,
         #[prost(uint64, tag = "7")]
         pub(crate) credit_bytes: u64,
+        #[prost(fixed64, repeated, tag = "8")]
+        pub(crate) pruned: Vec<u64>,
     }
 
     #[derive(Clone, PartialEq, Message)]
@@ -209,6 +239,8 @@ pub(crate) mod pb {
         pub(crate) consumed_bytes: u64,
         #[prost(message, repeated, tag = "3")]
         pub(crate) known: Vec<Known>,
+        #[prost(message, repeated, tag = "4")]
+        pub(crate) hearing: Vec<Row>,
     }
 
     #[derive(Clone, PartialEq, Message)]
@@ -279,6 +311,8 @@ pub(crate) mod pb {
         pub(crate) known: Vec<Known>,
         #[prost(message, repeated, tag = "4")]
         pub(crate) regions: Vec<Region>,
+        #[prost(message, repeated, tag = "5")]
+        pub(crate) hearing: Vec<Row>,
     }
 
     #[derive(Clone, PartialEq, Message)]

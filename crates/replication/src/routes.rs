@@ -73,17 +73,44 @@ impl Routes {
         }
     }
 
-    pub(crate) fn open(&mut self, link: LinkId, sender: ReplicaId, carries: Carries) {
+    /// A link whose source was told to leave out `pruned`.
+    pub(crate) fn open(
+        &mut self,
+        link: LinkId,
+        sender: ReplicaId,
+        carries: Carries,
+        pruned: &[ReplicaId],
+    ) {
+        let told: BTreeSet<ReplicaId> = pruned.iter().copied().collect();
+        let brought = self.brought(None);
+        let is_brought = |origin: &ReplicaId| *origin != sender && brought.contains(origin);
+        let pruned: BTreeSet<_> = told.iter().copied().filter(is_brought).collect();
+        let is_as_told = pruned == told;
         let route = Route {
             sender,
             carries,
             announced: VersionVector::new(),
-            pruned: BTreeSet::new(),
+            pruned,
             second: BTreeMap::new(),
             overdue: BTreeMap::new(),
-            told: Told::UpToDate,
+            told: if is_as_told {
+                Told::UpToDate
+            } else {
+                Told::Resume
+            },
         };
         self.links.insert(link, route);
+    }
+
+    /// The origins that links other than `except` bring.
+    pub(crate) fn brought(&self, except: Option<LinkId>) -> BTreeSet<ReplicaId> {
+        let others = self.links.iter().filter(|(link, _)| Some(**link) != except);
+        let origins = |(_, route): (&LinkId, &'_ Route)| {
+            let announced = route.announced.iter().map(|(origin, _)| origin);
+            let brought: Vec<_> = announced.filter(|origin| route.brings(*origin)).collect();
+            brought
+        };
+        others.flat_map(origins).collect()
     }
 
     pub(crate) fn close(&mut self, link: LinkId) {
@@ -91,11 +118,16 @@ impl Routes {
         self.keep_all_served();
     }
 
-    /// From now on the link carries something else; it has to be told.
+    /// From now on the link carries something else, without what others bring; it has to be told.
     pub(crate) fn carry(&mut self, link: LinkId, carries: Carries) {
+        let mut brought = self.brought(Some(link));
         if let Some(route) = self.links.get_mut(&link).filter(|r| r.carries != carries) {
+            brought.remove(&route.sender);
             route.carries = carries;
-            route.pruned.clear();
+            route.pruned = match carries {
+                Carries::OwnEntries => BTreeSet::new(),
+                Carries::Everything => brought,
+            };
             route.told = Told::Resume;
         }
         self.keep_all_served();

@@ -123,6 +123,7 @@ impl Source {
             vector,
             carries,
             credit_bytes,
+            pruned,
         } = hello;
         if version != u32::from(LINK_VERSION) {
             return Err(Refused::Version(version));
@@ -142,7 +143,7 @@ impl Source {
             target_region: region,
             limits,
             carries,
-            pruned: Vec::new(),
+            pruned,
             known: vector,
             position: None,
             opened_at: None,
@@ -293,6 +294,7 @@ impl Source {
             vector,
             known: knowledge.matrix(),
             regions: knowledge.regions(),
+            hearing: knowledge.hearing(),
         })
     }
 

@@ -8,6 +8,7 @@ use atoll_core::{RegionName, ReplicaId, StoreId, VersionVector};
 use atoll_replication::frame::{
     BadLinkFrame, Decoder, Encoder, FRAME_BYTES_MAX, LINK_HEADER_BYTES, LinkMessage,
 };
+use atoll_replication::hearing::Row;
 use atoll_replication::message::{
     Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Ping, Pong, Resume, Upstream,
     Want, Welcome,
@@ -23,6 +24,15 @@ fn region(name: &str) -> RegionName {
     name.parse().unwrap()
 }
 
+fn row() -> Row {
+    Row {
+        region: region("eu"),
+        beat: 7,
+        hears: vec![(region("us"), Carries::OwnEntries)],
+        silent: vec![region("ap")],
+    }
+}
+
 fn upstream() -> Vec<(Upstream, &'static str)> {
     let hello = Hello {
         version: u32::from(LINK_VERSION),
@@ -32,11 +42,21 @@ fn upstream() -> Vec<(Upstream, &'static str)> {
         vector: vector(),
         carries: Carries::Everything,
         credit_bytes: 1 << 20,
+        pruned: Vec::new(),
+    };
+    let quiet_hello = Hello {
+        pruned: vec![ReplicaId(1)],
+        ..hello.clone()
     };
     let ack = Ack {
         vector: vector(),
         consumed_bytes: 77,
         known: vec![(ReplicaId(3), vector())],
+        hearing: Vec::new(),
+    };
+    let hearing_ack = Ack {
+        hearing: vec![row()],
+        ..ack.clone()
     };
     let resume = Resume {
         vector: vector(),
@@ -51,6 +71,14 @@ fn upstream() -> Vec<(Upstream, &'static str)> {
         (
             Upstream::Ack(ack),
             "414c01023f0000000706f7a30a170a10010000000000000002000000000000001203ac0205104d1a2209030000000000000012170a10010000000000000002000000000000001203ac0205",
+        ),
+        (
+            Upstream::Hello(quiet_hello),
+            "414c0101410000009439814a08011109000000000000001a0265752102000000000000002a170a10010000000000000002000000000000001203ac020530023880804042080100000000000000",
+        ),
+        (
+            Upstream::Ack(hearing_ack),
+            "414c0102530000007d34e0790a170a10010000000000000002000000000000001203ac0205104d1a2209030000000000000012170a10010000000000000002000000000000001203ac020522120a02657510071a060a027573100122026170",
         ),
         (
             Upstream::Want(Want {
@@ -94,6 +122,11 @@ fn downstream() -> Vec<(Downstream, &'static str)> {
         vector: vector(),
         known: vec![(ReplicaId(3), vector())],
         regions: vec![(ReplicaId(1), region("us"))],
+        hearing: Vec::new(),
+    };
+    let hearing = Heartbeat {
+        hearing: vec![row()],
+        ..heartbeat.clone()
     };
     vec![
         (
@@ -119,6 +152,10 @@ fn downstream() -> Vec<(Downstream, &'static str)> {
                 source_ms: 1010,
             }),
             "414c0113080000006c2ac607080110e80718f207",
+        ),
+        (
+            Downstream::Heartbeat(hearing),
+            "414c0112670000004bf5f2b10880d095ffbc3112170a10010000000000000002000000000000001203ac02051a2209030000000000000012170a10010000000000000002000000000000001203ac0205220d090100000000000000120275732a120a02657510071a060a027573100122026170",
         ),
     ]
 }

@@ -53,8 +53,8 @@ fn ms(ms: u64) -> Duration {
 
 fn inbox(limits: InboxLimits) -> Inbox {
     let mut inbox = Inbox::new(VersionVector::new(), limits);
-    inbox.open(FROM_A, A, Carries::Everything);
-    inbox.open(FROM_B, B, Carries::Everything);
+    inbox.open(FROM_A, A, Carries::Everything, &[]);
+    inbox.open(FROM_B, B, Carries::Everything, &[]);
     inbox
 }
 

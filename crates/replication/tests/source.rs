@@ -101,6 +101,7 @@ fn hello(vector: VersionVector, carries: Carries, credit_bytes: u64) -> Hello {
         vector,
         carries,
         credit_bytes,
+        pruned: Vec::new(),
     }
 }
 
@@ -150,6 +151,7 @@ fn acked(vector: VersionVector, consumed_bytes: u64) -> Upstream {
         vector,
         consumed_bytes,
         known: Vec::new(),
+        hearing: Vec::new(),
     })
 }
 

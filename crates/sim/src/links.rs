@@ -160,6 +160,7 @@ impl World {
             vector: node.inbox.vector().clone(),
             carries: self.links[link].carries,
             credit_bytes: self.schedule.credit_bytes,
+            pruned: Vec::new(),
         };
         self.trace(|w| {
             format!(
@@ -312,7 +313,7 @@ impl World {
                 };
                 end.is_welcome = true;
                 // What the link is to carry may have changed since the target dialled.
-                node.inbox.open(id, welcome.replica, end.carries);
+                node.inbox.open(id, welcome.replica, end.carries, &[]);
                 node.inbox.carry(id, carries);
                 let region = (welcome.replica, welcome.region);
                 node.knowledge.learn_regions([&region]);

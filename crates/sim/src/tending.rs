@@ -87,6 +87,7 @@ impl World {
             vector: node.region.applied().vector.clone(),
             consumed_bytes,
             known: Vec::new(),
+            hearing: Vec::new(),
         };
         if is_news {
             end.told_revision = revision;

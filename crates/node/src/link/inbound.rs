@@ -191,6 +191,7 @@ impl Inbound {
             vector: self.inbox.vector().clone(),
             carries: carries(&self.node, slot),
             credit_bytes: CREDIT_BYTES,
+            pruned: Vec::new(),
         });
         let open = Open {
             link,
@@ -243,7 +244,7 @@ impl Inbound {
                 self.node
                     .peers
                     .learn(|knowledge| knowledge.learn_regions([&named]));
-                self.inbox.open(link, welcome.replica, carries);
+                self.inbox.open(link, welcome.replica, carries, &[]);
                 self.node.board.phase(slot, Phase::CatchingUp, None);
                 let ping = open.clock.ping(now);
                 self.say(slot, &Upstream::Ping(ping));
@@ -432,6 +433,7 @@ impl Inbound {
                 vector,
                 consumed_bytes: consumed,
                 known,
+                hearing: Vec::new(),
             });
             if self.say(slot, &ack)
                 && let Some(open) = &mut self.links[slot]

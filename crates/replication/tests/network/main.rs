@@ -6,8 +6,14 @@
 //! `entries_reach_every_region_once_in_causal_order` stops at the causal order; with `Routes::second` never
 //! pruning, a ring of six sends over 1.1 copies; with questions switched off, the slow link's delay shows in
 //! `a_neighbour_is_asked_when_a_link_is_slow`.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may print what it measured, and fail by panicking"
+)]
 
+mod healed;
+mod healing;
 mod net;
 mod region;
 mod topology;

@@ -1,11 +1,11 @@
 //! Regions joined by links that take time, are cut and are dialled again. One step is one millisecond.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::StoreId;
+use atoll_core::{ReplicaId, StoreId, VersionVector};
 use atoll_replication::Now;
 use atoll_replication::delivery::{InboxLimits, LinkId};
 use atoll_replication::frame::{Decoder, Encoder};
@@ -52,6 +52,8 @@ struct Link {
     jitter: u64,
     /// When to dial; `u64::MAX`: never again.
     dial_at: u64,
+    /// Dialled as one that comes when others bring everything already.
+    is_quiet: bool,
     connection: Option<Connection>,
 }
 
@@ -64,14 +66,26 @@ struct Connection {
     down_decoder: Decoder<Downstream>,
     encoder: Encoder,
     acked: Option<Ack>,
+    greeted: (Carries, Vec<ReplicaId>),
     welcomed: bool,
+}
+
+/// What a target heard from a source.
+pub(crate) struct Said {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) announced: Option<VersionVector>,
 }
 
 pub(crate) struct Net {
     plan: Plan,
-    regions: Vec<Region>,
+    pub(crate) regions: Vec<Region>,
     links: BTreeMap<(usize, usize), Link>,
-    now: u64,
+    pub(crate) now: u64,
+    pub(crate) said: Vec<Said>,
+    /// Nothing gets from the first to the second.
+    pub(crate) blocked: BTreeSet<(usize, usize)>,
+    pub(crate) dead: BTreeSet<usize>,
     connections: u64,
     copies: u64,
     wants: u64,
@@ -86,7 +100,9 @@ impl Net {
             .collect();
         let carries = match plan.topology {
             Topology::AllToAll => Carries::OwnEntries,
-            Topology::Ring | Topology::Star | Topology::Custom => Carries::Everything,
+            Topology::Ring | Topology::Star | Topology::Custom | Topology::None => {
+                Carries::Everything
+            }
         };
         let link = |ends, random: &mut Random| {
             let link = Link {
@@ -94,6 +110,7 @@ impl Net {
                 latency: random.within(plan.latency_ms),
                 jitter: if plan.faults { 30 } else { 2 },
                 dial_at: random.within((0, 30)),
+                is_quiet: false,
                 connection: None,
             };
             (ends, link)
@@ -108,6 +125,9 @@ impl Net {
             regions,
             links,
             now: 0,
+            said: Vec::new(),
+            blocked: BTreeSet::new(),
+            dead: BTreeSet::new(),
             connections: 0,
             copies: 0,
             wants: 0,
@@ -120,17 +140,23 @@ impl Net {
         for _ in 0..ms {
             self.now += 1;
             for region in 0..self.regions.len() {
-                if self.random.chance(write) {
+                if self.random.chance(write) && !self.dead.contains(&region) {
                     self.write(region);
                 }
             }
             self.faults();
             let ends: Vec<_> = self.links.keys().copied().collect();
             for (from, to) in ends {
-                self.drive(from, to);
+                if self.is_open(from, to) {
+                    self.drive(from, to);
+                } else if self.links[&(from, to)].connection.is_some() {
+                    self.cut(from, to, self.now);
+                }
             }
             for region in 0..self.regions.len() {
-                self.commit(region);
+                if !self.dead.contains(&region) {
+                    self.commit(region);
+                }
             }
         }
     }
@@ -151,6 +177,41 @@ impl Net {
 
     pub(crate) fn cut_for_good(&mut self, from: usize, to: usize) {
         self.cut(from, to, u64::MAX);
+    }
+
+    fn is_open(&self, from: usize, to: usize) -> bool {
+        let is_dead = self.dead.contains(&from) || self.dead.contains(&to);
+        !is_dead && !self.blocked.contains(&(from, to))
+    }
+
+    /// A link that is there, or is from now on, carries this.
+    pub(crate) fn have_link(&mut self, from: usize, to: usize, carries: Carries, is_quiet: bool) {
+        if !self.links.contains_key(&(from, to)) {
+            let link = Link {
+                carries,
+                latency: self.random.within(self.plan.latency_ms),
+                jitter: 2,
+                dial_at: self.now,
+                is_quiet,
+                connection: None,
+            };
+            self.links.insert((from, to), link);
+        }
+        let link = self.links.get_mut(&(from, to)).unwrap();
+        (link.carries, link.is_quiet) = (carries, is_quiet);
+        if let Some(connection) = link.connection.as_ref().filter(|c| c.welcomed) {
+            self.regions[to].inbox.carry(connection.id, carries);
+        }
+    }
+
+    pub(crate) fn drop_link(&mut self, from: usize, to: usize) {
+        self.cut(from, to, u64::MAX);
+        self.links.remove(&(from, to));
+    }
+
+    pub(crate) fn links_into(&self, region: usize) -> Vec<usize> {
+        let into = self.links.keys().filter(|(_, to)| *to == region);
+        into.map(|(from, _)| *from).collect()
     }
 
     pub(crate) fn carry(&mut self, from: usize, to: usize, carries: Carries) {
@@ -257,6 +318,7 @@ impl Net {
                 LinkId(self.connections),
                 &self.regions[to],
                 link.carries,
+                link.is_quiet,
                 delay,
             ));
         }
@@ -286,16 +348,16 @@ impl Net {
                     if let Some(ack) = source.on_frame(frame, time).unwrap() {
                         region.knowledge.learn(source.target(), &ack.vector);
                         region.knowledge.learn_matrix(&ack.known);
+                        region.knowledge.learn_hearing(&ack.hearing);
                     }
                 }
                 (None, other) => panic!("{other:?} before Hello"),
             }
         }
-        if let Some(source) = connection
-            .source
-            .as_mut()
-            .filter(|s| s.wakeup() <= time.elapsed || s.backlog(&region.log) > 0)
-        {
+        if let Some(source) = connection.source.as_mut().filter(|s| {
+            let has_news = self.now.is_multiple_of(10);
+            has_news || s.wakeup() <= time.elapsed || s.backlog(&region.log) > 0
+        }) {
             while let Some(frame) = source.next(&region.log, &region.knowledge, time).unwrap() {
                 if let Downstream::Batch(batch) = &frame {
                     self.copies += u64::from(batch.count);
@@ -310,11 +372,21 @@ impl Net {
         }
         let region = &mut self.regions[to];
         while let Some(frame) = connection.down_decoder.next().unwrap() {
+            let announced = match &frame {
+                Downstream::Heartbeat(heartbeat) => Some(heartbeat.vector.clone()),
+                Downstream::Welcome(_) | Downstream::Batch(_) | Downstream::Pong(_) => None,
+            };
+            self.said.push(Said {
+                from,
+                to,
+                announced,
+            });
             match frame {
                 Downstream::Welcome(welcome) => {
-                    region
-                        .inbox
-                        .open(connection.id, welcome.replica, link.carries);
+                    let (carries, pruned) = &connection.greeted;
+                    let (id, inbox) = (connection.id, &mut region.inbox);
+                    inbox.open(id, welcome.replica, *carries, pruned);
+                    inbox.carry(id, link.carries);
                     connection.welcomed = true;
                 }
                 Downstream::Batch(batch) => {
@@ -327,6 +399,7 @@ impl Net {
                     region.inbox.on_heartbeat(connection.id, &heartbeat);
                     region.knowledge.learn_matrix(&heartbeat.known);
                     region.knowledge.learn_regions(&heartbeat.regions);
+                    region.knowledge.learn_hearing(&heartbeat.hearing);
                 }
                 Downstream::Pong(_) => {}
             }
@@ -335,6 +408,7 @@ impl Net {
             vector: atoll_replication::log::Log::vector(&region.log),
             consumed_bytes: region.inbox.consumed(connection.id),
             known: Vec::new(),
+            hearing: region.knowledge.hearing(),
         };
         if connection.welcomed
             && self.now.is_multiple_of(5)
@@ -347,7 +421,12 @@ impl Net {
     }
 }
 
-fn dial(id: LinkId, target: &Region, carries: Carries, at: u64) -> Connection {
+fn dial(id: LinkId, target: &Region, carries: Carries, is_quiet: bool, at: u64) -> Connection {
+    let pruned = if is_quiet && carries == Carries::Everything {
+        target.inbox.brought()
+    } else {
+        Vec::new()
+    };
     let hello = Hello {
         version: u32::from(LINK_VERSION),
         store: STORE,
@@ -356,6 +435,7 @@ fn dial(id: LinkId, target: &Region, carries: Carries, at: u64) -> Connection {
         vector: target.inbox.vector().clone(),
         carries,
         credit_bytes: 5000,
+        pruned: pruned.clone(),
     };
     let mut connection = Connection {
         id,
@@ -366,6 +446,7 @@ fn dial(id: LinkId, target: &Region, carries: Carries, at: u64) -> Connection {
         down_decoder: Decoder::new(),
         encoder: Encoder::new(),
         acked: None,
+        greeted: (carries, pruned),
         welcomed: false,
     };
     let bytes = connection.encoder.encode(&Upstream::Hello(hello));

@@ -8,6 +8,8 @@ pub(crate) enum Topology {
     Ring,
     Star,
     Custom,
+    /// No links: they come and go.
+    None,
 }
 
 pub(crate) fn pairs(
@@ -26,6 +28,7 @@ pub(crate) fn pairs(
             Topology::AllToAll => (0..regions).for_each(|b| both(a, b)),
             Topology::Ring => both(a, (a + 1) % regions),
             Topology::Star => both(0, a),
+            Topology::None => {}
             // A random tree and a few links more.
             Topology::Custom => {
                 let below = |random: &mut Random, n: usize| {
