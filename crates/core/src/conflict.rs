@@ -17,6 +17,7 @@
 //! forget history below the stable vector: what is forgotten can never be a partner again.
 
 use crate::content::Class;
+use crate::hash::Hash;
 use crate::ids::{Dot, ReplicaId};
 use crate::slot::{ConflictMark, HistoryEnd, Partner, Slot, Superseded, Version};
 use crate::state::{ConflictId, LedgerRow, ReadState, SlotName, WriteState};
@@ -318,17 +319,11 @@ fn unname<S: WriteState>(
 }
 
 /// The name of the conflict between two versions of a slot: a hash of the slot and the two dots in order
-/// (FNV-1a, 128 bits).
+/// (see [`Hash`]).
 #[must_use]
 pub fn conflict_id(at: &SlotName, a: Dot, b: Dot) -> ConflictId {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    let mut feed = |bytes: &[u8]| {
-        for &byte in bytes {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
-        }
-    };
+    let mut hash = Hash::new();
+    let mut feed = |bytes: &[u8]| hash.feed(bytes);
     feed(at.collection.as_str().as_bytes());
     feed(&[0]);
     feed(
@@ -347,7 +342,7 @@ pub fn conflict_id(at: &SlotName, a: Dot, b: Dot) -> ConflictId {
         feed(&replica.to_be_bytes());
         feed(&seq.to_be_bytes());
     }
-    ConflictId(hash)
+    ConflictId(hash.value())
 }
 
 impl std::fmt::Display for ConflictId {

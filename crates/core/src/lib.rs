@@ -18,6 +18,7 @@ pub mod counter;
 pub mod document;
 pub mod entry;
 pub mod expand;
+pub mod hash;
 pub mod hlc;
 pub mod ids;
 pub mod intent;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::collection::{CollectionSpec, DataType, Policy, Regions, UpdateDelete};
 use crate::content::{Class, Content, Value};
+use crate::hash::Hash;
 use crate::hlc::Timestamp;
 use crate::ids::{Dot, ReplicaId};
 use crate::map::FieldKind;
@@ -166,17 +167,12 @@ pub fn siblings(lens: &Lens<'_>, slots: &[(Path, Slot)]) -> Vec<Sibling> {
     }
 }
 
-/// A hash of everything that a reader could see of a key (FNV-1a, 128 bits): equal fingerprints mean
+/// A hash of everything that a reader could see of a key (see [`Hash`]): equal fingerprints mean
 /// that nothing changed between two reads.
 #[must_use]
 pub fn fingerprint(slots: &[(Path, Slot)]) -> u128 {
-    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-    let mut feed = |bytes: &[u8]| {
-        for &byte in bytes {
-            hash =
-                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-        }
-    };
+    let mut hash = Hash::new();
+    let mut feed = |bytes: &[u8]| hash.feed(bytes);
     for (path, slot) in slots
         .iter()
         .filter(|(_, s)| !s.siblings.is_empty() || !s.counter.is_empty())
@@ -194,7 +190,7 @@ pub fn fingerprint(slots: &[(Path, Slot)]) -> u128 {
             }
         }
     }
-    hash
+    hash.value()
 }
 
 fn root(slots: &[(Path, Slot)]) -> Option<&Slot> {

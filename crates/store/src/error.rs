@@ -14,6 +14,12 @@ pub enum StoreError {
     /// A record.
     #[error(transparent)]
     Record(#[from] BadRecord),
+    /// There is half a state: another node's was being installed, and it was not finished.
+    #[error(
+        "the state is being replaced and is not whole: it must come again from another node of the region. If \
+         the region has no other, put the directory back from a copy"
+    )]
+    BeingReplaced,
     /// An entry in the log.
     #[error(transparent)]
     Frame(#[from] BadFrame),

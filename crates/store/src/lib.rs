@@ -5,6 +5,7 @@
 //! - [`raft_log`]: the region's replicated log, the one thing that is synced
 //! - [`records`]: one file per stored record kind
 //! - [`command`]: what the Raft log carries → [`region`]: what it does to the state
+//! - [`transfer`]: the whole state on its way to another node of the region
 //! - [`query`], [`log`]: reading keys, the ledger, and entries in order of arrival
 
 pub mod command;
@@ -17,6 +18,7 @@ pub mod raft_log;
 pub mod records;
 pub mod region;
 mod transaction;
+pub mod transfer;
 
 pub use command::{Command, Request};
 pub use error::StoreError;

@@ -29,6 +29,7 @@ use crate::records::arrival::{self, Arrival};
 use crate::records::identity::{self, Identity};
 use crate::records::{collections, layout, log_index};
 use crate::transaction::Transaction;
+use crate::transfer;
 
 mod members;
 
@@ -168,8 +169,12 @@ impl Region {
     /// Opens the state that an engine holds.
     ///
     /// # Errors
-    /// When it cannot be read. `Ok(None)` when the engine was not formed.
+    /// When it cannot be read; [`StoreError::BeingReplaced`] when it is half installed
+    /// ([`crate::transfer`]). `Ok(None)` when the engine was not formed.
     pub fn open(engine: Arc<dyn Engine>) -> Result<Option<Region>, StoreError> {
+        if transfer::is_set(&*engine)? {
+            return Err(StoreError::BeingReplaced);
+        }
         let Some(identity) = Region::identity_in(&*engine)? else {
             return Ok(None);
         };
@@ -194,6 +199,17 @@ impl Region {
             applied,
             catalog: Arc::new(catalog),
         }))
+    }
+
+    /// Reads again what the engine holds, after something else than [`Region::apply`] changed it.
+    ///
+    /// # Errors
+    /// As [`Region::open`]; this is as it was then.
+    pub fn reload(&mut self) -> Result<(), StoreError> {
+        if let Some(region) = Region::open(Arc::clone(&self.engine))? {
+            *self = region;
+        }
+        Ok(())
     }
 
     /// Whose state it is.

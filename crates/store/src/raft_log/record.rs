@@ -5,6 +5,7 @@
 //! | `c` | committed: the caller's bytes |
 //! | `e` index (u64, big-endian) | entry: the caller's bytes |
 //! | `p` | purged: index (u64, big-endian) of the last entry purged, then the caller's bytes |
+//! | `r` | the state is being replaced: nothing; [`crate::transfer`]'s, the log leaves it alone |
 //! | `v` | vote: the caller's bytes |
 //!
 //! Frame: version (1 byte), CRC32C (u32, little-endian) over key, version and payload, payload. The key is
@@ -25,19 +26,22 @@ pub enum Record {
     Committed,
     /// The purge mark.
     Purged,
+    /// The mark that the state is being replaced.
+    Replacing,
 }
 
 impl Record {
-    pub(super) fn key(self) -> Vec<u8> {
+    pub(crate) fn key(self) -> Vec<u8> {
         match self {
             Self::Committed => b"c".to_vec(),
             Self::Entry(index) => [&[ENTRY][..], &index.to_be_bytes()].concat(),
             Self::Purged => b"p".to_vec(),
+            Self::Replacing => b"r".to_vec(),
             Self::Vote => b"v".to_vec(),
         }
     }
 
-    pub(super) fn frame(self, payload: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn frame(self, payload: &[&[u8]]) -> Vec<u8> {
         let bytes = payload.iter().map(|part| part.len()).sum::<usize>();
         let mut frame = Vec::with_capacity(FRAME_HEAD + bytes);
         frame.push(FRAME_VERSION);
@@ -89,6 +93,7 @@ impl fmt::Display for Record {
             Self::Vote => f.write_str("vote"),
             Self::Committed => f.write_str("commit mark"),
             Self::Purged => f.write_str("purge mark"),
+            Self::Replacing => f.write_str("replacement mark"),
         }
     }
 }

@@ -10,6 +10,7 @@ use atoll_store::engine::{
 };
 use atoll_store::records::applied;
 use atoll_store::region::Merged;
+use atoll_store::transfer::{Installer, Sender};
 use atoll_store::{Command, Group, Identity, Outcome, Region, Written};
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -100,6 +101,19 @@ impl Seat {
             *engine = Arc::new(engine.restart());
         }
         self.region = Region::open(self.kept.open()).unwrap();
+    }
+
+    /// Takes over another node's state, in chunks of at most so many bytes.
+    pub(crate) fn install(&mut self, from: &Seat, chunk_bytes: usize) {
+        let checkpoint = from.engine().checkpoint().unwrap();
+        let mut sender = Sender::with_chunk_bytes(checkpoint, chunk_bytes).unwrap();
+        let mut installer = Installer::begin(Arc::clone(self.engine())).unwrap();
+        while let Some(chunk) = sender.chunk(installer.next()).unwrap() {
+            installer.push(&chunk).unwrap();
+        }
+        installer.finish().unwrap();
+        self.region.as_mut().unwrap().reload().unwrap();
+        self.commands = from.commands;
     }
 
     /// All that is stored, byte for byte.

@@ -24,4 +24,5 @@ mod rejected;
 mod remote;
 mod shown;
 mod stable;
+mod transfer;
 mod trim;
