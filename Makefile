@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim verify fix bench print-bin
+.PHONY: help setup build demo test sim torture verify fix bench print-bin
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -46,6 +46,11 @@ test: setup ## all tests, then 2,000 simulated schedules
 sim: setup ## simulate N=… schedules, or replay one with SEED=…
 	$(CARGO_BUILD) --bin atoll-sim
 	"$(CARGO_TARGET_DIR)/debug/atoll-sim" $(if $(SEED),--seed $(SEED),--schedules $(or $(N),$(SCHEDULES))) $(SIM_ARGS)
+
+torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGIONS=3 NODES=1
+	$(CARGO_BUILD) --bin atoll --bin atoll-torture
+	"$(CARGO_TARGET_DIR)/debug/atoll-torture" --program "$(CARGO_TARGET_DIR)/debug/atoll" --minutes $(or $(MINUTES),3) \
+		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),1) $(TORTURE_ARGS)
 
 # The docs are for people who work on Atoll: private items too, and links to them are fine.
 verify: setup ## format, lints, docs, purity, licences; writes nothing

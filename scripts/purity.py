@@ -25,7 +25,7 @@ ARROWS = {
     "node": {"core", "replication", "store", "api", "client"},
     "operator": {"api", "client"},
     "cli": {"api", "client", "node", "operator"},
-    "sim": {"core", "replication", "store", "node", "client"},
+    "sim": {"core", "replication", "store", "api", "node", "client"},
 }
 
 # Crates that one room alone may name.

@@ -38,6 +38,7 @@ mod stand_ins;
 mod tending;
 mod topology;
 mod topology_change;
+pub mod torture;
 mod world;
 
 pub use invariants::Violation;
