@@ -43,6 +43,8 @@ pub(super) struct Write<'a> {
     pub(super) dot: Dot,
     /// What it says; absent: it removes.
     pub(super) text: Option<&'a str>,
+    /// All that its region had right after it; as far as that is known.
+    pub(super) seen: Option<&'a VersionVector>,
     pub(super) event: &'a Event,
 }
 
@@ -106,6 +108,19 @@ impl<'a> Book<'a> {
         !slot.unknown.is_empty() && standing.any(|(by, seen)| *by != dot && seen.covers(dot))
     }
 
+    /// A value that was there for sure, for whoever had all of `seen`.
+    pub(super) fn present<'s>(
+        &self,
+        name: &Name,
+        slot: &'s Slot<'a>,
+        seen: &VersionVector,
+    ) -> Option<&'s Write<'a>> {
+        let mut puts = slot.stands.iter().filter(|write| write.text.is_some());
+        puts.find(|put| {
+            seen.covers(put.dot) && !self.may_be_replaced(name, slot, put.dot, Some(seen))
+        })
+    }
+
     /// Writes that were answered with success, with their answers.
     pub(super) fn acknowledged(
         &self,
@@ -158,20 +173,25 @@ impl<'a> Slot<'a> {
             replica: ReplicaId(0),
             seq: 0,
         };
-        let write = |dot| Write { dot, text, event };
+        let write = |dot, seen| Write {
+            dot,
+            text,
+            seen,
+            event,
+        };
         match answer {
             Answer::Ok(Stands { dot: None, .. }) => {}
             Answer::Ok(Stands {
                 dot: Some(dot),
                 seen,
             }) => {
-                self.stands.push(write(*dot));
+                self.stands.push(write(*dot, Some(&seen.0)));
                 self.all.add(*dot, &seen.0);
                 if text.is_none() {
                     self.removals.add(*dot, &seen.0);
                 }
             }
-            Answer::Unknown(_) => self.unknown.push(write(zero)),
+            Answer::Unknown(_) => self.unknown.push(write(zero, None)),
             Answer::Refused(_) => self.refused.extend(text),
         }
     }
@@ -226,6 +246,15 @@ impl<'a> Ordered<'a> {
             })
         })
     }
+}
+
+/// All that an entry's region had right before it.
+pub(super) fn before(seen: &VersionVector, dot: Dot) -> VersionVector {
+    let own = |(replica, seq)| match replica == dot.replica {
+        true => (replica, dot.seq - 1),
+        false => (replica, seq),
+    };
+    seen.iter().map(own).collect()
 }
 
 /// The fields of each document that were ever named.

@@ -3,10 +3,10 @@
 //!
 //! Caught, by histories below: two writes that both replaced the same value; a key that was created twice.
 
-use atoll_core::{Dot, VersionVector};
+use atoll_core::VersionVector;
 
-use super::book::{Book, Slot};
-use crate::torture::history::{Answer, Demand, Did, Name, Stands};
+use super::book::{Book, Slot, before};
+use crate::torture::history::{Answer, Demand, Did, Stands};
 
 pub(super) fn check(book: &Book<'_>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -32,20 +32,13 @@ pub(super) fn check(book: &Book<'_>) -> Vec<String> {
         let before = before(&seen.0, *dot);
         let why = match demand {
             Demand::Value(text) => replaced(slot, text, &before),
-            Demand::Absence => present(book, name, slot, &before),
+            Demand::Absence => book
+                .present(name, slot, &before)
+                .map(|put| format!("{:?} of {} was there", put.text, put.dot)),
         };
         faults.extend(why.map(|why| format!("{why}, and yet this was done: {event:?}")));
     }
     faults
-}
-
-/// All that an entry's region had right before it.
-fn before(seen: &VersionVector, dot: Dot) -> VersionVector {
-    let own = |(replica, seq)| match replica == dot.replica {
-        true => (replica, dot.seq - 1),
-        false => (replica, seq),
-    };
-    seen.iter().map(own).collect()
 }
 
 fn replaced(slot: &Slot<'_>, text: &str, before: &VersionVector) -> Option<String> {
@@ -55,20 +48,6 @@ fn replaced(slot: &Slot<'_>, text: &str, before: &VersionVector) -> Option<Strin
     }
     let is_replaced = slot.is_replaced(write.dot, Some(before));
     is_replaced.then(|| format!("{text} of {} was there no more", write.dot))
-}
-
-fn present(
-    book: &Book<'_>,
-    name: &Name,
-    slot: &Slot<'_>,
-    before: &VersionVector,
-) -> Option<String> {
-    let puts = slot.stands.iter().filter(|write| write.text.is_some());
-    let mut there = puts.filter(|put| {
-        before.covers(put.dot) && !book.may_be_replaced(name, slot, put.dot, Some(before))
-    });
-    let put = there.next()?;
-    Some(format!("{:?} of {} was there", put.text, put.dot))
 }
 
 #[cfg(test)]

@@ -68,11 +68,7 @@ fn misshown(
     if !shown.is_empty() {
         return None;
     }
-    let puts = slot.stands.iter().filter(|write| write.text.is_some());
-    let mut missing = puts.filter(|put| {
-        seen.covers(put.dot) && !book.may_be_replaced(name, slot, put.dot, Some(seen))
-    });
-    let put = missing.next()?;
+    let put = book.present(name, slot, seen)?;
     Some(format!("{} is covered and not shown", put.dot))
 }
 

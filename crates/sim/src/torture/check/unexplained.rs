@@ -3,7 +3,7 @@
 //!
 //! Caught, by histories below: a value, a field and a delete that are gone without a trace.
 
-use super::book::{Book, Slot, SlotName, merges, texts};
+use super::book::{Book, Slot, SlotName, Write, before, merges, texts};
 use crate::torture::collections::KEPT;
 
 pub(super) fn check(book: &Book<'_>) -> Vec<String> {
@@ -17,7 +17,8 @@ pub(super) fn check(book: &Book<'_>) -> Vec<String> {
     let mut faults = Vec::new();
     for (at, slot) in book.slots.iter().filter(|((name, _), _)| !merges(name)) {
         let shown = shown(book, at);
-        for write in &slot.stands {
+        let stands = slot.stands.iter();
+        for write in stands.filter(|write| leaves_something(book, at, slot, write)) {
             let is_shown = match write.text {
                 Some(text) => shown.contains(&text),
                 None => shown.is_empty(),
@@ -36,6 +37,21 @@ pub(super) fn check(book: &Book<'_>) -> Vec<String> {
         }
     }
     faults
+}
+
+/// A field that is removed where there is none leaves no version that anything could disagree with.
+fn leaves_something(
+    book: &Book<'_>,
+    (name, field): &SlotName<'_>,
+    slot: &Slot<'_>,
+    write: &Write<'_>,
+) -> bool {
+    let is_removed_field = write.text.is_none() && !field.is_empty();
+    let had_seen = write.seen.filter(|_| is_removed_field);
+    had_seen.is_none_or(|seen| {
+        let before = before(seen, write.dot);
+        book.present(name, slot, &before).is_some()
+    })
 }
 
 fn shown<'b>(book: &Book<'b>, (name, field): &SlotName<'_>) -> Vec<&'b str> {
@@ -129,6 +145,24 @@ mod tests {
         lost.fails(&["unexplained"]);
         sample.holds("pages/a", json!({"f": "z", "g": "y"}));
         sample.is_fine();
+    }
+
+    #[test]
+    fn a_field_that_was_removed_needs_a_row_if_it_was_there() {
+        let remove = || Action::Patch([("f".into(), None)].into_iter().collect());
+        for (was_there, checks) in [(true, &["unexplained"][..]), (false, &[])] {
+            let mut sample = Sample::default();
+            let field = if was_there { "f" } else { "g" };
+            sample.done(1, "pages/a", patch(&[(field, "x")]), [1, 0]);
+            sample.done(1, "pages/a", remove(), [2, 0]);
+            sample.done(2, "pages/a", patch(&[("f", "y")]), [1, 1]);
+            let shown = match was_there {
+                true => json!({"f": "y"}),
+                false => json!({"g": "x", "f": "y"}),
+            };
+            sample.holds("pages/a", shown);
+            sample.fails(checks);
+        }
     }
 
     #[test]
