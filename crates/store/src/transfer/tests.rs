@@ -381,6 +381,33 @@ fn the_raft_log_does_not_see_the_mark_and_its_purges_leave_it() {
     assert_eq!(log.purged(), Ok(Some((9, Bytes::from("mark")))));
 }
 
+/// A machine that dies after an installation may have lost the purge: asking for it again is enough, whether the
+/// log was empty or stood behind or ahead of the state.
+#[test]
+fn the_log_is_brought_to_where_an_installed_state_stands() {
+    let chunks = chunks(&*engine("new", 10));
+    for entries in [0, 5, 20] {
+        let to = engine("old", 5);
+        let log = RaftLog::open(to.clone()).unwrap();
+        let all: Vec<_> = (1..=entries).map(|n| (n, Bytes::from("entry"))).collect();
+        log.append(&all).unwrap();
+        install(&to, &chunks).unwrap();
+        log.purge_upto(9, b"mark").unwrap();
+        for torn in [1, 0] {
+            let to = Arc::new(to.crash(torn));
+            let log = RaftLog::open(to.clone()).unwrap();
+            assert_eq!(log.purged().unwrap().is_some(), torn == 0);
+            log.purge_upto(9, b"mark").unwrap();
+            assert_eq!(log.purged(), Ok(Some((9, Bytes::from("mark")))));
+            let next = entries.max(9) + 1;
+            log.append(&[(next, Bytes::from("next"))]).unwrap();
+            let log = RaftLog::open(Arc::new(to.crash(0))).unwrap();
+            let kept = log.read(0, 100).unwrap();
+            assert!(kept.iter().map(|(index, _)| *index).eq(10..=next));
+        }
+    }
+}
+
 #[test]
 fn a_region_reads_again_what_was_installed() {
     let from = engine("new", 3);
