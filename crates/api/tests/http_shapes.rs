@@ -245,6 +245,9 @@ fn every_shape_is_on_the_wire_as_promised() {
         "LinkList": check("LinkList", &LinkList { links: vec![link()] }),
         "LinkStatus": check("LinkStatus", &link()),
         "Health": check("Health", &Health { alive: true }),
+        "NodeStatus": check("NodeStatus", &node()),
+        "NodeList": check("NodeList", &NodeList { nodes: vec![node()] }),
+        "NodeAddress": check("NodeAddress", &NodeAddress { address: "http://eu-1:7400".into() }),
         "Readiness": check("Readiness", &Readiness { ready: true, progress: Progress::Serving }),
     });
     let described: BTreeSet<String> = document()["components"]["schemas"]
@@ -349,4 +352,14 @@ fn the_document_covers_every_promised_route() {
         }
     }
     insta::assert_snapshot!(routes.join("\n"));
+}
+
+fn node() -> NodeStatus {
+    NodeStatus {
+        name: "eu-0".into(),
+        address: "http://eu-0:7400".into(),
+        id: "4242".into(),
+        role: NodeRole::Follower,
+        commands_behind: Some(3),
+    }
 }

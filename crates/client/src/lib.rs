@@ -5,6 +5,7 @@
 //! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger` and `admin` by topic
 //! - [`Connection`]: one bare connection, for load generators
 //! - [`Session`]: all that a client has seen
+//! - [`PeerClient`]: calls between the nodes of one region
 //! - [`link`]: the long-lived stream between two regions
 
 mod admin;
@@ -15,6 +16,7 @@ mod error;
 mod ledger;
 pub mod link;
 mod options;
+mod peer;
 mod session;
 
 pub use client::{Client, Settings};
@@ -22,6 +24,7 @@ pub use connection::{Connection, RawAnswer};
 pub use data::{Changes, Content, Read};
 pub use error::ClientError;
 pub use options::{ReadOptions, WriteOptions};
+pub use peer::{PeerAnswer, PeerClient};
 pub use session::Session;
 
 /// How we name ourselves to servers.

@@ -21,6 +21,12 @@ pub struct NodeConfig {
     pub region: String,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Which node of its region it is. Absent: the region's only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<ThisNode>,
+    /// The nodes that form the region together, or some that exist already when this one is to join them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NeighbourConfig>,
     /// Its data directory.
     pub data: PathBuf,
     /// The other regions, and where they are.
@@ -60,6 +66,29 @@ pub struct StoreConfig {
     pub name: String,
     /// Its id, 16 hexadecimal digits, equal in all regions.
     pub id: String,
+}
+
+/// Which node of its region a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ThisNode {
+    /// Its name, such as `eu-0`: stays when its disk is replaced.
+    pub name: String,
+    /// `http://host:port` where the region's other nodes reach it.
+    pub address: String,
+    /// A listener of their own for the region's other nodes; absent: they come to `listen`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// A node of the same region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeighbourConfig {
+    /// Its name.
+    pub name: String,
+    /// `http://host:port` where the region's other nodes reach it.
+    pub address: String,
 }
 
 /// Another region.
@@ -214,6 +243,20 @@ fn time_span(text: &str) -> TimeSpan {
     text.parse().expect("a time span written here")
 }
 
+fn check_node(name: &str, address: &str) -> Result<(), String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if name.is_empty() || name.len() > 253 || !name.chars().all(is_name) {
+        return Err(format!(
+            "{name:?} is no name of a node; use letters, digits, '-', '_' and '.'"
+        ));
+    }
+    let authority = address.strip_prefix("http://").unwrap_or_default();
+    if authority.is_empty() || authority.contains('/') {
+        return Err(format!("{address:?} is no address; write http://host:port"));
+    }
+    Ok(())
+}
+
 impl NodeConfig {
     /// Reads a configuration file's text.
     ///
@@ -249,7 +292,32 @@ impl NodeConfig {
                 ));
             }
         }
+        self.check_nodes()?;
         self.declared_collections().map(|_| ())
+    }
+
+    fn check_nodes(&self) -> Result<(), String> {
+        if let Some(node) = &self.node {
+            check_node(&node.name, &node.address).map_err(|e| format!("node: {e}"))?;
+        } else if !self.nodes.is_empty() {
+            return Err(
+                "nodes: say which of them this one is, by node.name and node.address".into(),
+            );
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            check_node(&node.name, &node.address).map_err(|e| format!("nodes[{at}]: {e}"))?;
+            if self.nodes[..at].iter().any(|other| other.name == node.name) {
+                return Err(format!("nodes: {} is named twice", node.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        let node = self.node.as_ref().map(|node| node.name.clone());
+        node.unwrap_or_else(|| format!("{}-0", self.region))
     }
 
     pub(crate) fn store_id(&self) -> Result<atoll_core::StoreId, String> {

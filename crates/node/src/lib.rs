@@ -2,16 +2,19 @@
 //!
 //! - [`config`]: what a node is told
 //! - `start`: from a configuration to a running node and back; `node`: the running whole; `proposer` batches writes into commands
+//! - `formation`: how an empty node becomes one of its region; `nodes`: nodes that come and go
 //! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
 //! - `link`: pulling from and serving other regions
 //! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
 
 mod clock;
 pub mod config;
+mod formation;
 mod http;
 pub mod limits;
 mod link;
 mod node;
+mod nodes;
 mod proposer;
 mod published;
 mod raft;

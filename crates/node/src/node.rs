@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use atoll_api::http::{LinkStatus, Readiness, Status, WriteConcern};
+use atoll_client::PeerClient;
 use atoll_core::intent::Rejection;
 use atoll_core::member::Member;
 use atoll_core::{CollectionSpec, Dot, ReplicaId, VersionVector};
@@ -21,7 +22,8 @@ use crate::link::overview::LinkBoard;
 use crate::link::{Peers, serve};
 use crate::proposer::Proposer;
 use crate::published::Published;
-use crate::raft::{Proposal, Raft};
+use crate::raft::member::Member;
+use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
 use crate::tasks::Tasks;
 use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag};
@@ -37,7 +39,13 @@ pub(crate) struct Inner {
     pub(crate) published: Arc<Published>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) log: LogReader,
-    pub(crate) raft: Raft,
+    pub(crate) group: Group,
+    /// Calls to the region's other nodes.
+    pub(crate) neighbours: PeerClient,
+    /// This node as the others know it.
+    pub(crate) me: Member,
+    /// Held while the region's nodes are being changed: one change at a time.
+    pub(crate) membership: tokio::sync::Mutex<()>,
     pub(crate) peers: Peers,
     pub(crate) board: Arc<LinkBoard>,
     pub(crate) metrics: Arc<Metrics>,
@@ -174,8 +182,7 @@ impl Node {
     /// [`Refusal`]; the collections are as they were then.
     pub async fn configure(&self, collections: Vec<CollectionSpec>) -> Result<(), Refusal> {
         let command = Proposal::new(Command::Configure { collections });
-        let answer = self.0.raft.client_write(command).await;
-        match answer.map_err(|e| Refusal::Failed(e.to_string()))?.data {
+        match self.0.group.propose_as_leader(&command).await? {
             Outcome::Configured(Err(problem)) => Err(Rejection::TypeMismatch(problem).into()),
             Outcome::Configured(Ok(()))
             | Outcome::Done
@@ -266,9 +273,12 @@ impl Inner {
 
     /// Proposes housekeeping; if it fails, the next round does it.
     pub(crate) fn propose_quietly(&self, command: Command) {
-        let raft = self.raft.clone();
+        if !self.group.leads() {
+            return;
+        }
+        let group = self.group.clone();
         self.tasks.spawn_until_stopped(async move {
-            if let Err(error) = raft.client_write(Proposal::new(command)).await {
+            if let Err(error) = group.propose(Proposal::new(command)).await {
                 tracing::debug!(%error, "housekeeping was not committed");
             }
         });

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use atoll_store::{Command, Outcome, Request, Written};
 
 use crate::clock::Clock;
-use crate::raft::{Proposal, Raft};
+use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
 
 /// Requests in one command.
@@ -49,38 +49,34 @@ impl Proposer {
 }
 
 /// Turns pending writes into commands until the queue is closed.
-pub(crate) async fn run(raft: Raft, clock: Clock, mut waiting: mpsc::Receiver<Pending>) {
+pub(crate) async fn run(group: Group, clock: Clock, mut waiting: mpsc::Receiver<Pending>) {
     let room = Arc::new(tokio::sync::Semaphore::new(UNDER_WAY_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let mut group = Vec::new();
-        if waiting.recv_many(&mut group, REQUESTS_MAX).await == 0 {
+        let mut taken = Vec::new();
+        if waiting.recv_many(&mut taken, REQUESTS_MAX).await == 0 {
             return;
         }
-        let raft = raft.clone();
+        let group = group.clone();
         let (requests, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|p| (p.request, p.answer)).unzip();
+            taken.into_iter().map(|p| (p.request, p.answer)).unzip();
         let command = Command::Write {
             now: clock.timestamp(),
             requests,
         };
         tokio::spawn(async move {
-            commit(&raft, command, answers).await;
+            commit(&group, command, answers).await;
             drop(place);
         });
     }
 }
 
-async fn commit(raft: &Raft, command: Command, answers: Vec<oneshot::Sender<Answer>>) {
-    let results = match raft.client_write(Proposal::new(command)).await {
-        Ok(response) => response.data,
-        Err(error) => {
-            let refusal = match error.forward_to_leader() {
-                Some(_) => Refusal::NoLeader,
-                None => Refusal::Failed(error.to_string()),
-            };
+async fn commit(group: &Group, command: Command, answers: Vec<oneshot::Sender<Answer>>) {
+    let results = match group.propose_as_leader(&Proposal::new(command)).await {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
             for answer in answers {
                 let _ = answer.send(Err(refusal.clone()));
             }

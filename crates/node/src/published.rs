@@ -2,6 +2,7 @@
 //! that just arrived.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub(crate) struct Published {
     arrivals: watch::Sender<u64>,
     catalog: RwLock<Arc<Catalog>>,
     tail: Mutex<Tail>,
+    replacing: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -56,6 +58,7 @@ impl Published {
             progress: watch::channel(progress).0,
             catalog: RwLock::new(Arc::clone(region.catalog())),
             tail: Mutex::default(),
+            replacing: AtomicBool::new(false),
             metrics,
         }
     }
@@ -98,6 +101,15 @@ impl Published {
             self.arrivals.send_replace(arrival);
         }
         outcomes
+    }
+
+    /// Whether this node's state is being replaced: what it had is gone, and it votes for nobody.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.replacing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_empty(&self, is_empty: bool) {
+        self.replacing.store(is_empty, Ordering::Release);
     }
 
     /// Makes known that the state cannot be changed any more.

@@ -27,6 +27,9 @@ pub enum Refusal {
     /// The region has no leader now.
     #[error("the region has no leader now")]
     NoLeader,
+    /// The leader changed while the write was under way: it may have been applied.
+    #[error("the region's leader changed; the write may have been applied")]
+    LeaderLost,
     /// Too much is waiting already.
     #[error("too many writes are waiting")]
     Overloaded,

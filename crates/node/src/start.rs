@@ -11,21 +11,24 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use atoll_core::ReplicaId;
+use atoll_client::PeerClient;
 use atoll_store::engine::{Engine, Memory, OpenError, RocksEngine, Settings};
 use atoll_store::log::LogReader;
-use atoll_store::{Command, Identity, Region, StoreError};
+use atoll_store::{Command, Region, StoreError};
 
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::formation;
 use crate::http;
 use crate::link::inbound::Inbound;
 use crate::link::overview::LinkBoard;
 use crate::link::{Peers, dial};
 use crate::node::{Inner, Node};
+use crate::nodes;
 use crate::proposer::{self, Proposer};
 use crate::published::Published;
-use crate::raft::{self, Proposal};
+use crate::raft::network::Network;
+use crate::raft::{Group, Proposal};
 use crate::status;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -33,6 +36,8 @@ use crate::telemetry::Metrics;
 /// How long an orderly stop waits for requests under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const EVENTS_QUEUED: usize = 256;
+/// Nodes of a region are near each other.
+const NEIGHBOUR_CONNECTS_WITHIN: Duration = Duration::from_secs(1);
 const DISK_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a node did not start. Nothing was changed.
@@ -97,13 +102,15 @@ impl Running {
     /// Stops in order: no new requests, those under way are answered, the state is flushed.
     pub async fn stop(self) {
         let inner = &self.node.0;
+        // While it still answers: what is under way ends, what comes is handed on.
+        inner.group.hand_over().await;
         inner.draining.send_replace(true);
         inner.closing.cancel();
         let _ = tokio::time::timeout(STOP_WITHIN, self.serving).await;
         inner.tasks.token.cancel();
         inner.tasks.tracker.close();
         let _ = tokio::time::timeout(STOP_WITHIN, inner.tasks.tracker.wait()).await;
-        if let Err(error) = inner.raft.shutdown().await {
+        if let Err(error) = inner.group.raft.shutdown().await {
             tracing::warn!(%error, "the Raft group did not stop in order");
         }
         let engine = Arc::clone(&inner.engine);
@@ -148,7 +155,16 @@ impl Node {
             source,
         };
         let address = listener.local_addr().map_err(listen)?;
-        let region = open(&config)?;
+        let engine = open_engine(&config)?;
+        let for_neighbours = listen_for_neighbours(&config).await?;
+        let met_at = for_neighbours.as_ref().unwrap_or(&listener);
+        let formed = formation::form(&config, &engine, met_at)
+            .await
+            .map_err(|problem| StartError::Data {
+                data: config.data.clone(),
+                problem,
+            })?;
+        let region = open_region(&config, engine)?;
         let identity = region.identity().clone();
         let engine = Arc::clone(region.engine());
         let shift_ms = config
@@ -158,9 +174,17 @@ impl Node {
         let clock = Clock::new(shift_ms);
         let metrics = Arc::new(Metrics::new());
         let published = Arc::new(Published::new(&region, Arc::clone(&metrics)));
-        let raft = raft::start(region, Arc::clone(&published))
-            .await
-            .map_err(StartError::Raft)?;
+        let neighbours = PeerClient::new(NEIGHBOUR_CONNECTS_WITHIN)
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let group = Group::start(
+            region,
+            Arc::clone(&published),
+            formed.record.id,
+            formed.record.founders.clone(),
+            Network::new(neighbours.clone(), identity.clone()),
+        )
+        .await
+        .map_err(StartError::Raft)?;
         let (proposer, waiting) = Proposer::new(config.limits.pending_writes);
         let inner = Arc::new(Inner {
             board: Arc::new(LinkBoard::new(&config.region, &config.links)),
@@ -170,7 +194,10 @@ impl Node {
             identity,
             published,
             engine,
-            raft: raft.clone(),
+            group: group.clone(),
+            neighbours,
+            me: formed.me,
+            membership: tokio::sync::Mutex::new(()),
             metrics,
             tasks: Tasks::new(),
             proposer,
@@ -182,10 +209,17 @@ impl Node {
         });
         let node = Node(Arc::clone(&inner));
         node.observe();
-        node.tell_the_log().await.map_err(StartError::Raft)?;
+        if group.leads_alone() {
+            node.tell_the_log().await.map_err(StartError::Raft)?;
+        }
         inner
             .tasks
-            .spawn_until_stopped(proposer::run(raft, clock, waiting));
+            .spawn_until_stopped(proposer::run(group, clock, waiting));
+        inner.tasks.spawn_until_stopped(lead(node.clone()));
+        if !formed.ask.is_empty() {
+            let joining = nodes::join(Arc::clone(&inner), formed.ask);
+            inner.tasks.spawn_until_stopped(joining);
+        }
         inner
             .tasks
             .spawn_until_stopped(watch_disk(Arc::clone(&inner)));
@@ -193,10 +227,7 @@ impl Node {
             .tasks
             .spawn_until_stopped(status::count_open_conflicts(Arc::clone(&inner)));
         node.open_links();
-        let stopping = inner.closing.clone();
-        let serving = tokio::spawn(http::serve(node.clone(), listener, async move {
-            stopping.cancelled().await;
-        }));
+        let serving = serve(&node, listener, for_neighbours);
         Ok(Running {
             node,
             address,
@@ -207,14 +238,11 @@ impl Node {
     /// Announces the replica id, once in its life, and the collections as configured.
     async fn tell_the_log(&self) -> Result<(), String> {
         let inner = &self.0;
-        let announce = Command::Announce {
+        let announce = Proposal::new(Command::Announce {
             now: inner.clock.timestamp(),
-        };
-        inner
-            .raft
-            .client_write(Proposal::new(announce))
-            .await
-            .map_err(|e| e.to_string())?;
+        });
+        let announced = inner.group.propose_as_leader(&announce).await;
+        announced.map_err(|e| e.to_string())?;
         if let Some(declared) = inner.config.declared_collections()? {
             let specs = declared.into_iter().map(Into::into).collect();
             self.configure(specs)
@@ -275,13 +303,63 @@ async fn watch_disk(inner: Arc<Inner>) {
     }
 }
 
-/// Opens the data directory, forming the region when it is empty.
-fn open(config: &NodeConfig) -> Result<Region, StartError> {
+async fn listen_for_neighbours(config: &NodeConfig) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = config.node.as_ref().and_then(|node| node.listen) else {
+        return Ok(None);
+    };
+    let bound = TcpListener::bind(address).await;
+    let listen = |source| StartError::Listen { address, source };
+    bound.map(Some).map_err(listen)
+}
+
+/// Serves clients and the region's other nodes, on one listener or on two, until the node closes.
+fn serve(
+    node: &Node,
+    listener: TcpListener,
+    for_neighbours: Option<TcpListener>,
+) -> tokio::task::JoinHandle<()> {
+    let closing = || node.0.closing.clone().cancelled_owned();
+    let is_shared = for_neighbours.is_none();
+    let clients = http::serve(node.clone(), listener, is_shared, closing());
+    let neighbours =
+        for_neighbours.map(|listener| http::serve(node.clone(), listener, true, closing()));
+    tokio::spawn(async move {
+        match neighbours {
+            Some(neighbours) => drop(tokio::join!(clients, neighbours)),
+            None => clients.await,
+        }
+    })
+}
+
+/// Tells the log what a leader has to tell it, each time this node comes to lead.
+async fn lead(node: Node) {
+    let mut leadership = node.0.group.leadership();
+    let mut led = node.0.group.leads_alone(); // told at the start
+    loop {
+        let leads = *leadership.borrow_and_update();
+        if leads && !led {
+            tracing::info!(node = %node.0.me.name, "this node leads the region");
+            if let Err(why) = node.tell_the_log().await {
+                tracing::warn!(%why, "the collections as configured were not committed");
+            }
+        }
+        led = leads;
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn open_engine(config: &NodeConfig) -> Result<Arc<dyn Engine>, StartError> {
     let settings = Settings {
         memory: Memory::new(config.memory.cache_bytes, config.memory.buffer_bytes),
         ..Settings::default()
     };
-    let engine: Arc<dyn Engine> = Arc::new(RocksEngine::open(&config.data, &settings)?);
+    Ok(Arc::new(RocksEngine::open(&config.data, &settings)?))
+}
+
+/// Opens the state of a formed directory, if it is the configuration's.
+fn open_region(config: &NodeConfig, engine: Arc<dyn Engine>) -> Result<Region, StartError> {
     let data = |problem: String| StartError::Data {
         data: config.data.clone(),
         problem,
@@ -304,16 +382,7 @@ fn open(config: &NodeConfig) -> Result<Region, StartError> {
             );
             return Err(data(problem));
         }
-        Some(_) => {}
-        None => {
-            let replica = ReplicaId(rand::random::<u64>().max(1));
-            let identity = Identity {
-                store,
-                region: name,
-                replica,
-            };
-            Region::form(&*engine, &identity).map_err(store_error)?;
-        }
+        Some(_) | None => {}
     }
     let region = Region::open(engine).map_err(store_error)?;
     region.ok_or_else(|| {

@@ -265,6 +265,22 @@ impl RaftLog {
         self.get(Record::Committed)
     }
 
+    /// Remembers which node this is; returns when it is on the disk.
+    ///
+    /// # Errors
+    /// [`RaftLogError::Engine`]: whether it is there is unknown.
+    pub fn save_node(&self, node: &[u8]) -> Result<(), RaftLogError> {
+        self.save(Record::Node, node, true)
+    }
+
+    /// Which node this is; none before it was said.
+    ///
+    /// # Errors
+    /// [`RaftLogError`] when it is not as it was written.
+    pub fn node(&self) -> Result<Option<Bytes>, RaftLogError> {
+        self.get(Record::Node)
+    }
+
     fn save(&self, record: Record, payload: &[u8], sync: bool) -> Result<(), RaftLogError> {
         let mut batch = Batch::new();
         put(&mut batch, record, &[payload]);

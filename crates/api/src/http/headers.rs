@@ -10,6 +10,10 @@ pub mod header {
     pub const DOT: &str = "atoll-dot";
     /// `region`, `regions=N`, `majority` or `all`: on writes, who must have it before the answer.
     pub const WRITE_CONCERN: &str = "atoll-write-concern";
+    /// `leader`, `session` or `any`: on reads, how current the answer has to be.
+    pub const CONSISTENCY: &str = "atoll-consistency";
+    /// On requests that one node of a region hands on to another; clients do not send it.
+    pub const FORWARDED: &str = "atoll-forwarded";
     /// A length of time such as `5s`: on requests, how long to wait for what they wait for.
     pub const TIMEOUT: &str = "atoll-timeout";
     /// On reads, the fingerprint of what was seen.

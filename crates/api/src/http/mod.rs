@@ -9,8 +9,10 @@ mod admin;
 mod batch;
 mod changes;
 mod conflicts;
+mod consistency;
 mod headers;
 mod keys;
+mod nodes;
 mod operations;
 mod problem;
 mod raw_json;
@@ -23,11 +25,13 @@ pub use admin::{CollectionList, LinkList, LinkState, LinkStatus};
 pub use batch::{BatchAnswer, BatchFault, BatchOperation, BatchRequest, Change};
 pub use changes::{ChangeLine, ChangesQuery};
 pub use conflicts::{Conflict, ConflictList, ConflictQuery, ConflictVersion};
+pub use consistency::{Consistency, UnknownConsistency};
 pub use headers::{header, media_type};
 pub use keys::{
     KeyItem, KeyPage, KeyQuery, KeyRef, ReadAnswer, ReadItem, ReadQuery, ReadRequest, Sibling,
     Siblings,
 };
+pub use nodes::{NodeAddress, NodeList, NodeRole, NodeStatus};
 pub use operations::{Add, Increment, Operations, Remove};
 pub use problem::Problem;
 pub use raw_json::RawJson;

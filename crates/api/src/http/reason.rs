@@ -81,6 +81,10 @@ reasons! {
     Draining = 503, "The node is about to stop";
     /// The region has no leader at the moment.
     NoLeader = 503, "The region has no leader at the moment";
+    /// The region's nodes or regions are being changed already.
+    ChangeUnderWay = 409, "Another change is under way";
+    /// The node or its leader went away while a write was under way: it may stand.
+    OutcomeUnknown = 503, "Whether the write stands is not known";
     /// More is asked than can be done.
     Overloaded = 503, "The node is busy";
     /// The disk failed; the node accepts no writes.
@@ -128,6 +132,8 @@ impl Reason {
             | Reason::UnsupportedMediaType
             | Reason::Internal
             | Reason::StorageFailed
+            | Reason::ChangeUnderWay
+            | Reason::OutcomeUnknown
             | Reason::WriteConcernTimeout
             | Reason::DiskFull => false,
         }

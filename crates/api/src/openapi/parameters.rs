@@ -82,6 +82,14 @@ pub(crate) fn all() -> Value {
             "Who must have the write before the answer.",
         ),
         (
+            "AtollConsistency",
+            "Atoll-Consistency",
+            json!({ "type": "string", "enum": ["leader", "session", "any"] }),
+            "How current the answer has to be: `leader` sees all that the region acknowledged before (the default \
+             without a session), `session` what the session has seen (the default with one), `any` whatever the \
+             node at hand has.",
+        ),
+        (
             "AtollTimeout",
             "Atoll-Timeout",
             json!({ "type": "string", "examples": ["500ms", "5s"], "default": "5s" }),
@@ -131,6 +139,10 @@ pub(crate) fn in_path(name: &str) -> Value {
         "name" => (
             json!({ "type": "string", "examples": ["eu:us"] }),
             "The link, as source:target.",
+        ),
+        "node" => (
+            json!({ "type": "string", "examples": ["eu-0"] }),
+            "The node, by its name.",
         ),
         _ => (text(), "The id."),
     };

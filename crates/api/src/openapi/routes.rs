@@ -20,6 +20,7 @@ pub const REASONS_EVERYWHERE: &[Reason] = &[
 const READ_PARAMETERS: &[&str] = &[
     "siblings",
     "AtollSession",
+    "AtollConsistency",
     "AtollTimeout",
     "IfNoneMatchRead",
     "Traceparent",
@@ -31,6 +32,7 @@ const LIST_PARAMETERS: &[&str] = &[
     "limit",
     "values",
     "AtollSession",
+    "AtollConsistency",
     "AtollTimeout",
     "Traceparent",
 ];
@@ -51,6 +53,7 @@ const READ_REASONS: &[Reason] = &[
     Reason::UnknownCollection,
     Reason::UnsupportedMediaType,
     Reason::SessionNotReached,
+    Reason::NoLeader,
 ];
 const GET_REASONS: &[Reason] = &[
     Reason::InvalidKey,
@@ -59,6 +62,7 @@ const GET_REASONS: &[Reason] = &[
     Reason::NotFound,
     Reason::UnknownCollection,
     Reason::SessionNotReached,
+    Reason::NoLeader,
 ];
 const WRITE_REASONS: &[Reason] = &[
     Reason::InvalidKey,
@@ -71,6 +75,7 @@ const WRITE_REASONS: &[Reason] = &[
     Reason::SessionNotReached,
     Reason::ClockSkew,
     Reason::NoLeader,
+    Reason::OutcomeUnknown,
     Reason::WriteConcernTimeout,
     Reason::DiskFull,
 ];
@@ -78,12 +83,23 @@ const ADMIN_REASONS: &[Reason] = &[
     Reason::InvalidValue,
     Reason::UnsupportedMediaType,
     Reason::NoLeader,
+    Reason::OutcomeUnknown,
 ];
-const LINK_REASONS: &[Reason] = &[Reason::NotFound];
+const NODE_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::NotFound,
+    Reason::UnsupportedMediaType,
+    Reason::ChangeUnderWay,
+    Reason::NoLeader,
+    Reason::OutcomeUnknown,
+];
+const LEADER_REASONS: &[Reason] = &[Reason::NoLeader];
+const LINK_REASONS: &[Reason] = &[Reason::NotFound, Reason::NoLeader, Reason::OutcomeUnknown];
 const LEDGER_REASONS: &[Reason] = &[
     Reason::InvalidValue,
     Reason::InvalidToken,
     Reason::SessionNotReached,
+    Reason::NoLeader,
 ];
 
 const fn ok(meaning: &'static str, content: Content) -> Answer {
@@ -227,6 +243,7 @@ pub const ROUTES: &[Route] = &[
             "limit",
             "follow",
             "AtollSession",
+            "AtollConsistency",
             "AtollTimeout",
         ],
         answers: &[ok("Changes, one a line.", Content::Lines("ChangeLine"))],
@@ -246,6 +263,7 @@ pub const ROUTES: &[Route] = &[
             "since",
             "limit",
             "AtollSession",
+            "AtollConsistency",
             "AtollTimeout",
         ],
         answers: &[ok("Rows of the ledger.", Content::Json("ConflictList"))],
@@ -258,7 +276,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         tag: "conflicts",
-        parameters: &["AtollSession", "AtollTimeout"],
+        parameters: &["AtollSession", "AtollConsistency", "AtollTimeout"],
         answers: &[ok("The row.", Content::Json("Conflict"))],
         reasons: GET_REASONS,
         ..read("/v1/conflicts/{id}", "getConflict", "Shows one conflict.")
@@ -273,6 +291,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         answers: &[ok("The links into this region.", Content::Json("LinkList"))],
+        reasons: LEADER_REASONS,
         ..read(
             "/v1/links",
             "listLinks",
@@ -302,6 +321,44 @@ pub const ROUTES: &[Route] = &[
             "/v1/links/{name}/resume",
             "resumeLink",
             "Pulls over one link again.",
+        )
+    },
+    Route {
+        answers: &[ok("The region's nodes.", Content::Json("NodeList"))],
+        reasons: LEADER_REASONS,
+        ..read(
+            "/v1/nodes",
+            "listNodes",
+            "Shows the region's nodes, and which of them leads.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        tag: "admin",
+        body: Content::Json("NodeAddress"),
+        answers: &[ok(
+            "The region's nodes: the new one has a vote.",
+            Content::Json("NodeList"),
+        )],
+        reasons: NODE_REASONS,
+        ..read(
+            "/v1/nodes",
+            "addNode",
+            "Makes a running, empty node one of the region's, or the successor of one of its name.",
+        )
+    },
+    Route {
+        method: Method::Delete,
+        tag: "admin",
+        answers: &[ok(
+            "The region's nodes, without it.",
+            Content::Json("NodeList"),
+        )],
+        reasons: NODE_REASONS,
+        ..read(
+            "/v1/nodes/{node}",
+            "removeNode",
+            "Removes a node from the region, also one that is gone.",
         )
     },
     Route {

@@ -46,6 +46,7 @@ pub(crate) fn all() -> Value {
         conflicts(),
     ])
     .chain([link(), link_list(), health(), readiness()])
+    .chain([node(), node_list(), node_address()])
     {
         all.insert(name.to_owned(), object(required, optional));
     }
@@ -355,4 +356,22 @@ fn readiness() -> Shape {
         vec![("ready", flag()), ("progress", choice(&words))],
         vec![],
     )
+}
+
+fn node() -> Shape {
+    let required = vec![
+        ("name", text()),
+        ("address", text()),
+        ("id", text()),
+        ("role", choice(&["Leader", "Follower", "Learner"])),
+    ];
+    ("NodeStatus", required, vec![("commandsBehind", integer())])
+}
+
+fn node_list() -> Shape {
+    ("NodeList", vec![("nodes", list(&of("NodeStatus")))], vec![])
+}
+
+fn node_address() -> Shape {
+    ("NodeAddress", vec![("address", text())], vec![])
 }

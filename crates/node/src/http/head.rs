@@ -101,6 +101,8 @@ impl Head {
                 }
                 Ok(())
             }
+            // Both decide which node answers, before.
+            header::CONSISTENCY | header::FORWARDED => Ok(()),
             other if other.starts_with("atoll-") && other != header::DOT => Err(Refused::new(
                 Reason::InvalidHeader,
                 format!("there is no header {other:?}; remove it or correct its spelling"),

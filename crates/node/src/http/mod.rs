@@ -1,6 +1,7 @@
 //! HTTP v1: turns requests into core types, asks the node, and turns its answers into responses.
 //!
-//! connection ([`server`]) → [`observe`] (admission, metrics, session header) → [`router`] → one file a
+//! connection ([`server`]) → [`observe`] (admission, metrics, session header) → [`router`] → [`forward`]
+//! (here, or at the region's leader) → one file a
 //! subject: [`read`], [`page`], [`several`], [`mod@write`], [`batch`], [`changes`], [`conflicts`], [`state`],
 //! [`admin`], [`probes`]. What they share: [`head`] reads headers, [`body`] bodies, [`path`] and [`query`]
 //! the address; [`problem`] is the one mapping of refusals.
@@ -18,8 +19,10 @@ mod changes;
 mod condition;
 mod conflicts;
 mod depth;
+mod forward;
 mod head;
 mod media;
+mod neighbours;
 mod observe;
 mod page;
 mod path;

@@ -20,7 +20,6 @@ use atoll_core::token::TokenKind;
 
 use super::activity::UnderWay;
 use super::problem::Refused;
-use super::router::LINK_PATH;
 use super::{Http, reply, session};
 
 #[derive(Clone)]
@@ -44,6 +43,8 @@ pub(crate) struct Observed<S> {
 
 /// Where requests go that have no route.
 const NO_ROUTE: &str = "none";
+/// Where nodes speak among themselves, over streams as long as both live.
+const INTERNAL: &str = "/internal/";
 
 impl<S> Service<Request> for Observed<S>
 where
@@ -63,8 +64,8 @@ where
         let http = self.http.clone();
         let under_way = request.extensions().get::<UnderWay>().cloned();
         let route = route_of(&request);
-        if route == LINK_PATH {
-            return Box::pin(self.inner.call(request)); // streams for as long as both regions live
+        if request.uri().path().starts_with(INTERNAL) {
+            return Box::pin(among_nodes(self.inner.call(request), under_way));
         }
         let method = method_name(request.method());
         let uri = request.uri().clone();
@@ -97,6 +98,19 @@ where
     }
 }
 
+/// No admission, no metrics of requests; a refusal still says why.
+async fn among_nodes(
+    answer: impl Future<Output = Result<Response, Infallible>>,
+    under_way: Option<UnderWay>,
+) -> Result<Response, Infallible> {
+    let mut response = answer.await?;
+    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+        write_problem(&mut response, refused, INTERNAL);
+    }
+    drop(under_way);
+    Ok(response)
+}
+
 fn too_many() -> Refused {
     let detail = "the node has as many requests under way as it takes on; try again later";
     Refused::new(Reason::Overloaded, detail)
@@ -116,9 +130,6 @@ fn route_of(request: &Request) -> &'static str {
     let Some(matched) = request.extensions().get::<MatchedPath>() else {
         return NO_ROUTE;
     };
-    if matched.as_str() == LINK_PATH {
-        return LINK_PATH;
-    }
     let declared = ROUTES.iter().find(|route| route.path == matched.as_str());
     declared.map_or(NO_ROUTE, |route| route.path)
 }

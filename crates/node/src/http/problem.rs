@@ -88,13 +88,19 @@ impl From<Refusal> for Refused {
                 Reason::NoLeader,
                 "the region is electing a leader; try again",
             ),
+            Refusal::LeaderLost => Refused::new(
+                Reason::OutcomeUnknown,
+                "the region's leader changed while the write was under way; whether it stands is not known: \
+                 read it again, or repeat it with the same Idempotency-Key",
+            ),
             Refusal::Overloaded => Refused::new(
                 Reason::Overloaded,
                 "more writes are waiting than this node takes on; try again later",
             ),
             Refusal::Stopped => Refused::new(
-                Reason::StorageFailed,
-                "the node has stopped; whether the write stands is not known: read it again",
+                Reason::OutcomeUnknown,
+                "the node has stopped; whether the write stands is not known: read it again, or repeat it with \
+                 the same Idempotency-Key",
             ),
             Refusal::Failed(detail) => {
                 tracing::error!(%detail, "a write failed");

@@ -11,18 +11,25 @@ use axum::routing::{self, MethodRouter};
 use atoll_api::http::Reason;
 use atoll_api::openapi::{ROUTES, Route};
 
+use super::forward::Forward;
 use super::observe::Observe;
 use super::problem::Refused;
 use super::{
-    Answer, Http, admin, batch, changes, conflicts, page, path, probes, read, several, state, write,
+    Answer, Http, admin, batch, changes, conflicts, neighbours, page, path, probes, read, several,
+    state, write,
 };
 
 /// Where a region asks another one for its entries; no part of what is promised to people.
 pub(crate) const LINK_PATH: &str = "/internal/v1/link";
 
-/// The router of a node.
-pub(crate) fn router(http: Http) -> Router {
-    let router = Router::new().route(LINK_PATH, routing::post(link));
+/// The router of a node; the routes among its region's nodes are there when it `takes_neighbours`.
+pub(crate) fn router(http: Http, takes_neighbours: bool) -> Router {
+    let among_nodes = if takes_neighbours {
+        neighbours::routes()
+    } else {
+        Router::new()
+    };
+    let router = among_nodes.route(LINK_PATH, routing::post(link));
     ROUTES
         .iter()
         .filter_map(|route| Some((route.path, handler(route)?)))
@@ -31,6 +38,7 @@ pub(crate) fn router(http: Http) -> Router {
         })
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(nothing_there)
+        .layer(Forward(http.clone()))
         .layer(Observe(http.clone()))
         .with_state(http)
 }
@@ -53,6 +61,9 @@ fn handler(route: &Route) -> Option<MethodRouter<Http>> {
         "listLinks" => routing::get(state::list_links),
         "pauseLink" => routing::post(admin::pause_link),
         "resumeLink" => routing::post(admin::resume_link),
+        "listNodes" => routing::get(neighbours::list_nodes),
+        "addNode" => routing::post(neighbours::add_node),
+        "removeNode" => routing::delete(neighbours::remove_node),
         "putCollections" => routing::put(admin::put_collections),
         "openapi" => routing::get(probes::openapi),
         "health" => routing::get(probes::health),

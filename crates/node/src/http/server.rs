@@ -34,14 +34,15 @@ const TURNED_AWAY_MAX: usize = 64;
 /// Pause after the system refused to give a connection, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `shutdown` is done, then lets what is under way end, for at most [`DRAIN_TIMEOUT`].
+/// Serves clients, and the region's other nodes when it `takes_neighbours`, until `shutdown` is done, then lets what is under way end, for at most [`DRAIN_TIMEOUT`].
 pub(crate) async fn serve(
     node: Node,
     listener: TcpListener,
+    takes_neighbours: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let bounds = Bounds::of(node.config());
-    serve_within(bounds, node, listener, shutdown).await;
+    serve_within(bounds, node, listener, takes_neighbours, shutdown).await;
 }
 
 /// The same, within other bounds than the configuration's.
@@ -49,13 +50,14 @@ pub(super) async fn serve_within(
     bounds: Bounds,
     node: Node,
     listener: TcpListener,
+    takes_neighbours: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let stopping = CancellationToken::new();
     let http = Http::new(node, bounds.clone(), stopping.clone());
     let server = Server {
         builder: builder(),
-        router: router::router(http),
+        router: router::router(http, takes_neighbours),
         free: Arc::new(Semaphore::new(bounds.connections)),
         bounds,
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),

@@ -48,7 +48,7 @@ impl Store {
         let stop = CancellationToken::new();
         let (node, stopped) = (running.node().clone(), stop.clone());
         let serving = tokio::spawn(async move {
-            serve_within(bounds, node, listener, stopped.cancelled()).await;
+            serve_within(bounds, node, listener, true, stopped.cancelled()).await;
         });
         Store {
             running,

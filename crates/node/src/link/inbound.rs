@@ -335,7 +335,7 @@ impl Inbound {
         }
         self.count(&ready);
         let proposals = by_sender(ready, self.node.clock.timestamp());
-        let raft = self.node.raft.clone();
+        let raft = self.node.group.raft.clone();
         self.under_way = Some(Box::pin(async move {
             let answers = raft
                 .client_write_many(proposals)

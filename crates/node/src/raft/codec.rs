@@ -10,9 +10,10 @@ use std::io;
 use bytes::{BufMut, Bytes};
 use openraft::entry::RaftEntry as _;
 use openraft::type_config::alias::{LeaderIdOf, LogIdOf, StoredMembershipOf, VoteOf};
-use openraft::{BasicNode, Entry, EntryPayload, LogId, Membership, StoredMembership, Vote};
+use openraft::{Entry, EntryPayload, LogId, Membership, StoredMembership, Vote};
 use serde::{Deserialize, Serialize};
 
+use super::member::Member;
 use super::{Proposal, TypeConfig};
 
 type RaftEntry = openraft::type_config::alias::DefaultEntryOf<TypeConfig>;
@@ -44,7 +45,15 @@ struct VoteRecord {
 #[derive(Serialize, Deserialize)]
 struct MembershipRecord {
     configs: Vec<BTreeSet<u64>>,
-    nodes: BTreeMap<u64, String>,
+    nodes: BTreeMap<u64, MemberRecord>,
+}
+
+/// A member; nodes had only an address, which was empty, before regions had several.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum MemberRecord {
+    Address(String),
+    Member(Member),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,26 +192,50 @@ fn log_id_from(record: &LogIdRecord) -> LogIdOf<TypeConfig> {
     )
 }
 
-fn membership_record(membership: &Membership<u64, BasicNode>) -> MembershipRecord {
+fn membership_record(membership: &Membership<u64, Member>) -> MembershipRecord {
     let nodes = membership
         .nodes()
-        .map(|(id, node)| (*id, node.addr.clone()));
+        .map(|(id, node)| (*id, MemberRecord::Member(node.clone())));
     MembershipRecord {
         configs: membership.get_joint_config().clone(),
         nodes: nodes.collect(),
     }
 }
 
-fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, BasicNode>> {
+fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, Member>> {
     let MembershipRecord { configs, nodes } = record;
     if configs.is_empty() {
         return Ok(Membership::default());
     }
-    let nodes: BTreeMap<u64, BasicNode> = nodes
+    let member = |record| match record {
+        MemberRecord::Member(member) => member,
+        MemberRecord::Address(address) => Member {
+            name: String::new(),
+            address,
+        },
+    };
+    let nodes: BTreeMap<u64, Member> = nodes
         .into_iter()
-        .map(|(id, address)| (id, BasicNode::new(address)))
+        .map(|(id, record)| (id, member(record)))
         .collect();
     Membership::new(configs, nodes).map_err(invalid)
+}
+
+/// A membership as it travels beside a snapshot.
+pub(super) fn stored_membership(of: &StoredMembershipOf<TypeConfig>) -> io::Result<Bytes> {
+    to_json(&(
+        of.log_id().as_ref().map(log_id_record),
+        membership_record(of.membership()),
+    ))
+}
+
+pub(super) fn read_stored_membership(bytes: &[u8]) -> io::Result<StoredMembershipOf<TypeConfig>> {
+    let (at, record): (Option<LogIdRecord>, MembershipRecord) = from_json(bytes)?;
+    let membership = read_membership(record)?;
+    Ok(StoredMembership::new(
+        at.as_ref().map(log_id_from),
+        membership,
+    ))
 }
 
 fn to_json(value: &impl Serialize) -> io::Result<Bytes> {

@@ -16,6 +16,7 @@ use atoll_store::{Command, Outcome, Region};
 
 use super::TypeConfig;
 use super::codec::{self, Place};
+use super::snapshot::SnapshotData;
 use crate::published::Published;
 
 /// Commands applied as one group at most.
@@ -80,7 +81,7 @@ impl StateMachine {
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = ();
+    type SnapshotData = SnapshotData;
     type SnapshotBuilder = Flush;
 
     async fn applied_state(
@@ -115,7 +116,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn install_snapshot(
         &mut self,
         _meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: (),
+        _snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -125,7 +126,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_current_snapshot(
         &mut self,
-    ) -> Result<Option<SnapshotOf<TypeConfig, ()>>, io::Error> {
+    ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
         let place = self
             .flushed
             .lock()
@@ -143,9 +144,9 @@ pub(crate) struct Flush {
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Flush {
-    type SnapshotData = ();
+    type SnapshotData = SnapshotData;
 
-    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, ()>, io::Error> {
+    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let engine = Arc::clone(&self.engine);
         let flush = tokio::task::spawn_blocking(move || engine.flush());
         flush
@@ -157,7 +158,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Flush {
     }
 }
 
-fn snapshot(place: Place) -> SnapshotOf<TypeConfig, ()> {
+fn snapshot(place: Place) -> SnapshotOf<TypeConfig, SnapshotData> {
     let Place {
         applied,
         membership,
@@ -166,5 +167,8 @@ fn snapshot(place: Place) -> SnapshotOf<TypeConfig, ()> {
         last_log_id: applied,
         last_membership: membership,
     };
-    Snapshot { meta, snapshot: () }
+    Snapshot {
+        meta,
+        snapshot: SnapshotData::Flushed,
+    }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `c` | committed: the caller's bytes |
 //! | `e` index (u64, big-endian) | entry: the caller's bytes |
+//! | `n` | node: the caller's bytes, which node this is |
 //! | `p` | purged: index (u64, big-endian) of the last entry purged, then the caller's bytes |
 //! | `r` | the state is being replaced: nothing; [`crate::transfer`]'s, the log leaves it alone |
 //! | `v` | vote: the caller's bytes |
@@ -24,6 +25,8 @@ pub enum Record {
     Vote,
     /// The commit mark.
     Committed,
+    /// Which node this is.
+    Node,
     /// The purge mark.
     Purged,
     /// The mark that the state is being replaced.
@@ -35,6 +38,7 @@ impl Record {
         match self {
             Self::Committed => b"c".to_vec(),
             Self::Entry(index) => [&[ENTRY][..], &index.to_be_bytes()].concat(),
+            Self::Node => b"n".to_vec(),
             Self::Purged => b"p".to_vec(),
             Self::Replacing => b"r".to_vec(),
             Self::Vote => b"v".to_vec(),
@@ -92,6 +96,7 @@ impl fmt::Display for Record {
             Self::Entry(index) => write!(f, "entry {index}"),
             Self::Vote => f.write_str("vote"),
             Self::Committed => f.write_str("commit mark"),
+            Self::Node => f.write_str("node"),
             Self::Purged => f.write_str("purge mark"),
             Self::Replacing => f.write_str("replacement mark"),
         }
