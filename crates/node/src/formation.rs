@@ -30,10 +30,10 @@ use atoll_client::PeerClient;
 use atoll_core::ReplicaId;
 use atoll_store::engine::Engine;
 use atoll_store::raft_log::RaftLog;
-use atoll_store::{Identity, Region};
+use atoll_store::{Identity, Region, StoreError, transfer};
 
 use crate::config::NodeConfig;
-use crate::raft::member::{Member, Members, NodeRecord};
+use crate::raft::member::{NodeRecord, RegionNode, RegionNodes};
 
 /// Where nodes ask each other who they are.
 pub(crate) const PATH: &str = "/internal/v1/formation";
@@ -53,21 +53,21 @@ pub(crate) struct Introduction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replica: Option<String>,
     pub(crate) id: u64,
-    pub(crate) member: Member,
+    pub(crate) member: RegionNode,
 }
 
 /// A data directory that belongs to a region.
 pub(crate) struct Formed {
     pub(crate) record: NodeRecord,
-    pub(crate) me: Member,
+    pub(crate) me: RegionNode,
     /// Nodes to ask for admission; empty for those that began the region.
     pub(crate) ask: Vec<String>,
 }
 
 /// How this node is reached by the others of its region.
-pub(crate) fn me(config: &NodeConfig) -> Member {
+pub(crate) fn me(config: &NodeConfig) -> RegionNode {
     let address = config.node.as_ref().map(|node| node.address.clone());
-    Member {
+    RegionNode {
         name: config.node_name(),
         address: address.unwrap_or_else(|| format!("http://{}", config.listen)),
     }
@@ -83,6 +83,7 @@ pub(crate) async fn form(
     listener: &TcpListener,
 ) -> Result<Formed, String> {
     let me = me(config);
+    begin_anew_after_half_a_state(engine)?;
     let log = RaftLog::open(Arc::clone(engine)).map_err(|e| e.to_string())?;
     let is_formed = Region::identity_in(&**engine)
         .map_err(|e| e.to_string())?
@@ -142,9 +143,24 @@ pub(crate) async fn form(
     Ok(Formed { record, me, ask })
 }
 
+/// A node that was stopped while its state was being replaced has nothing left that it could stand for: it
+/// comes back as a new one, under its old name.
+fn begin_anew_after_half_a_state(engine: &Arc<dyn Engine>) -> Result<(), String> {
+    let Err(StoreError::BeingReplaced) = Region::open(Arc::clone(engine)) else {
+        return Ok(());
+    };
+    tracing::warn!(
+        "this node stopped while its state was being replaced; it joins its region as a new node"
+    );
+    transfer::abandon(&**engine).map_err(|e| e.to_string())?;
+    let log = RaftLog::open(Arc::clone(engine)).map_err(|e| e.to_string())?;
+    NodeRecord::draw().write(&log)?;
+    transfer::begin_anew(&**engine).map_err(|e| e.to_string())
+}
+
 enum Founding {
     /// This node begins, with these.
-    Begin(Members),
+    Begin(RegionNodes),
     /// The region is there.
     Join(ReplicaId),
 }

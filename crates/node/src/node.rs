@@ -22,7 +22,7 @@ use crate::link::overview::LinkBoard;
 use crate::link::{Peers, serve};
 use crate::proposer::Proposer;
 use crate::published::Published;
-use crate::raft::member::Member;
+use crate::raft::member::RegionNode;
 use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
 use crate::tasks::Tasks;
@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     /// Calls to the region's other nodes.
     pub(crate) neighbours: PeerClient,
     /// This node as the others know it.
-    pub(crate) me: Member,
+    pub(crate) me: RegionNode,
     /// Held while the region's nodes are being changed: one change at a time.
     pub(crate) membership: tokio::sync::Mutex<()>,
     pub(crate) peers: Peers,

@@ -18,7 +18,7 @@ use atoll_client::ClientError;
 use crate::formation::{self, Introduction};
 use crate::node::{Inner, Node};
 use crate::raft::group::{Part, Standing};
-use crate::raft::member::Member;
+use crate::raft::member::RegionNode;
 use crate::refusal::Refusal;
 
 /// Where a node asks to be one of the region's.
@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Applicant {
     pub(crate) id: u64,
-    pub(crate) member: Member,
+    pub(crate) member: RegionNode,
 }
 
 /// Why the nodes were not changed.
@@ -160,7 +160,7 @@ impl Node {
         .await
     }
 
-    async fn add_learner(&self, id: u64, member: Member) -> Result<(), NotChanged> {
+    async fn add_learner(&self, id: u64, member: RegionNode) -> Result<(), NotChanged> {
         let raft = &self.0.group.raft;
         let added = raft.add_learner(id, member, false).await;
         added
@@ -170,7 +170,7 @@ impl Node {
 
     async fn change(
         &self,
-        change: ChangeMembers<u64, Member>,
+        change: ChangeMembers<u64, RegionNode>,
         retain: bool,
     ) -> Result<(), NotChanged> {
         let changed = self.0.group.raft.change_membership(change, retain).await;

@@ -103,13 +103,26 @@ impl Published {
         outcomes
     }
 
-    /// Whether this node's state is being replaced: what it had is gone, and it votes for nobody.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether this node's state is being replaced: it is not whole, and nothing may be read from it.
+    pub(crate) fn is_replacing(&self) -> bool {
         self.replacing.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_empty(&self, is_empty: bool) {
-        self.replacing.store(is_empty, Ordering::Release);
+    pub(crate) fn set_replacing(&self, is_replacing: bool) {
+        self.replacing.store(is_replacing, Ordering::Release);
+    }
+
+    /// Makes a state known that was taken over from another node.
+    pub(crate) fn replace(&self, region: &Region) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::clone(region.catalog());
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = Tail::default();
+        let applied = region.applied();
+        self.progress.send_modify(|p| {
+            p.vector = Arc::new(applied.vector.clone());
+            p.arrival = applied.arrival;
+        });
+        self.arrivals.send_replace(applied.arrival);
     }
 
     /// Makes known that the state cannot be changed any more.

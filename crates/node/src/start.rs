@@ -27,7 +27,7 @@ use crate::node::{Inner, Node};
 use crate::nodes;
 use crate::proposer::{self, Proposer};
 use crate::published::Published;
-use crate::raft::network::Network;
+use crate::raft::{self, network::Network};
 use crate::raft::{Group, Proposal};
 use crate::status;
 use crate::tasks::Tasks;
@@ -156,6 +156,7 @@ impl Node {
         };
         let address = listener.local_addr().map_err(listen)?;
         let engine = open_engine(&config)?;
+        raft::snapshot::clear_spools(&config.data);
         let for_neighbours = listen_for_neighbours(&config).await?;
         let met_at = for_neighbours.as_ref().unwrap_or(&listener);
         let formed = formation::form(&config, &engine, met_at)

@@ -60,7 +60,8 @@ pub(crate) fn of(inner: &Inner) -> Status {
         region: inner.config.region.clone(),
         replica: me.to_string(),
         role: Role::Leader,
-        leader: Some(inner.config.listen.to_string()),
+        leader: leader(inner),
+        node: inner.me.name.clone(),
         vector: shown(regions, &mine),
         stable: inner.stable().map(|stable| shown(regions, &stable)),
         peers,
@@ -88,6 +89,14 @@ pub(crate) fn of(inner: &Inner) -> Status {
         },
         version: env!("CARGO_PKG_VERSION").into(),
     }
+}
+
+/// The leader's address, while there is one.
+fn leader(inner: &Inner) -> Option<String> {
+    if inner.group.leads() {
+        return Some(inner.me.address.clone());
+    }
+    inner.group.leader().map(|(_, member)| member.address)
 }
 
 /// Counts the ledger rows that nobody has resolved, now and then, after something arrived. Only policies that
@@ -139,6 +148,10 @@ pub(crate) fn readiness(inner: &Inner) -> Readiness {
         Progress::Failed
     } else if inner.is_draining() {
         Progress::Draining
+    } else if inner.published.is_replacing() {
+        Progress::Starting
+    } else if !inner.group.leads() && inner.group.leader().is_none() {
+        Progress::Electing
     } else {
         Progress::Serving
     };

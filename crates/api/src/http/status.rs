@@ -19,7 +19,10 @@ pub struct Status {
     pub replica: String,
     /// Whether the region accepts writes.
     pub role: Role,
-    /// The node that leads the region; absent while there is none.
+    /// The node that answers.
+    #[serde(default)]
+    pub node: String,
+    /// Where the node that leads the region is; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<String>,
     /// What is applied here.

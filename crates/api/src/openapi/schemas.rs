@@ -241,6 +241,7 @@ fn status() -> Shape {
         ("region", text()),
         ("replica", text()),
         ("role", choice(&["Leader", "ReadOnly"])),
+        ("node", text()),
         ("vector", of("Vector")),
         ("peers", list(&of("PeerStatus"))),
         ("clock", of("ClockStatus")),

@@ -33,7 +33,7 @@ use super::head::Head;
 use super::problem::Refused;
 use super::{Http, body};
 use crate::nodes::JOIN_PATH;
-use crate::raft::member::Member;
+use crate::raft::member::RegionNode;
 
 /// Marks a request that another node handed on.
 pub(crate) const FORWARDED: HeaderName =
@@ -103,7 +103,12 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let need = need(&request);
+        let need = match need(&request) {
+            // What is here is half a state: the leader answers.
+            Ok(Need::LocalState) if self.http.node().0.published.is_replacing() => Ok(Need::Leader),
+            Ok(Need::LocalState) => Ok(Need::Nothing),
+            need => need,
+        };
         if matches!(need, Ok(Need::Nothing)) || self.http.node().0.group.leads_alone() {
             return Box::pin(self.inner.call(request));
         }
@@ -139,6 +144,8 @@ where
 #[derive(Clone, Copy)]
 enum Need {
     Nothing,
+    /// It reads what is here.
+    LocalState,
     /// It changes the region, or asks for what only its leader knows.
     Leader,
     /// It reads, and wants to see all that was acknowledged before.
@@ -147,7 +154,7 @@ enum Need {
 
 enum Place {
     Here,
-    At(Member),
+    At(RegionNode),
 }
 
 /// What became of a request that was handed on.
@@ -179,7 +186,7 @@ fn need(request: &Request) -> Result<Need, Refused> {
     }
     Ok(match consistency(request.headers())? {
         Consistency::Leader => Need::CurrentState,
-        Consistency::Session | Consistency::Any => Need::Nothing,
+        Consistency::Session | Consistency::Any => Need::LocalState,
     })
 }
 
@@ -239,7 +246,7 @@ fn no_leader() -> Refused {
 /// Hands a request on to `leader`, and to the next one while a leader is gone or leads no more.
 async fn hand_on(
     http: &Http,
-    mut leader: Member,
+    mut leader: RegionNode,
     need: Need,
     until: Instant,
     request: Request,
@@ -278,7 +285,7 @@ enum Lost {
 
 async fn try_hand_on(
     http: &Http,
-    leader: &Member,
+    leader: &RegionNode,
     parts: &http::request::Parts,
     body: Bytes,
 ) -> Result<Response, Lost> {

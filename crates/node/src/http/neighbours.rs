@@ -50,7 +50,7 @@ async fn raft(State(http): State<Http>, Path(what): Path<String>, request: Reque
         serve::take_snapshot(&inner.group.raft, &inner.config.data, body).await
     } else {
         let body = whole(body).await?;
-        serve::answer(&inner.group.raft, &what, body, inner.published.is_empty()).await
+        serve::answer(&inner.group.raft, &what, body).await
     };
     let bytes = answered.map_err(|error| match error {
         Unanswered::Unknown => Refused::new(Reason::NotFound, error.to_string()),

@@ -63,6 +63,11 @@ async fn converse(
     let mut arrivals = node.published.arrivals();
     let mut revision = node.peers.revision();
     loop {
+        if node.published.is_replacing() {
+            return Err(
+                "this node's state is being replaced; ask another node of the region".into(),
+            );
+        }
         arrivals.mark_unchanged();
         revision.mark_unchanged();
         loop {

@@ -13,7 +13,7 @@ use openraft::type_config::alias::{LeaderIdOf, LogIdOf, StoredMembershipOf, Vote
 use openraft::{Entry, EntryPayload, LogId, Membership, StoredMembership, Vote};
 use serde::{Deserialize, Serialize};
 
-use super::member::Member;
+use super::member::RegionNode;
 use super::{Proposal, TypeConfig};
 
 type RaftEntry = openraft::type_config::alias::DefaultEntryOf<TypeConfig>;
@@ -53,7 +53,7 @@ struct MembershipRecord {
 #[serde(untagged)]
 enum MemberRecord {
     Address(String),
-    Member(Member),
+    Member(RegionNode),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,7 +192,7 @@ fn log_id_from(record: &LogIdRecord) -> LogIdOf<TypeConfig> {
     )
 }
 
-fn membership_record(membership: &Membership<u64, Member>) -> MembershipRecord {
+fn membership_record(membership: &Membership<u64, RegionNode>) -> MembershipRecord {
     let nodes = membership
         .nodes()
         .map(|(id, node)| (*id, MemberRecord::Member(node.clone())));
@@ -202,19 +202,19 @@ fn membership_record(membership: &Membership<u64, Member>) -> MembershipRecord {
     }
 }
 
-fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, Member>> {
+fn read_membership(record: MembershipRecord) -> io::Result<Membership<u64, RegionNode>> {
     let MembershipRecord { configs, nodes } = record;
     if configs.is_empty() {
         return Ok(Membership::default());
     }
     let member = |record| match record {
         MemberRecord::Member(member) => member,
-        MemberRecord::Address(address) => Member {
+        MemberRecord::Address(address) => RegionNode {
             name: String::new(),
             address,
         },
     };
-    let nodes: BTreeMap<u64, Member> = nodes
+    let nodes: BTreeMap<u64, RegionNode> = nodes
         .into_iter()
         .map(|(id, record)| (id, member(record)))
         .collect();

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use atoll_store::Region;
 
-use super::member::{Member, Members};
+use super::member::{RegionNode, RegionNodes};
 use super::network::Network;
 use super::{Proposal, Raft, StateMachine, log_store};
 use crate::published::Published;
@@ -58,7 +58,7 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) id: u64,
-    pub(crate) member: Member,
+    pub(crate) member: RegionNode,
     pub(crate) part: Part,
     /// Commands that it lacks; only the leader knows.
     pub(crate) behind: Option<u64>,
@@ -76,7 +76,7 @@ impl Group {
         region: Region,
         published: Arc<Published>,
         me: u64,
-        founders: Members,
+        founders: RegionNodes,
         network: Network,
     ) -> Result<Group, String> {
         let config = Config {
@@ -145,7 +145,7 @@ impl Group {
     }
 
     /// The leader, and how to reach it; `None` while there is none, or it is this node.
-    pub(crate) fn leader(&self) -> Option<(u64, Member)> {
+    pub(crate) fn leader(&self) -> Option<(u64, RegionNode)> {
         let metrics = self.raft.metrics().borrow_watched().clone();
         let leader = metrics.current_leader.filter(|leader| *leader != self.me)?;
         let member = metrics.membership_config.membership().get_node(&leader)?;
@@ -157,7 +157,7 @@ impl Group {
         let metrics = self.raft.metrics().borrow_watched().clone();
         let membership = metrics.membership_config.membership();
         let voters: Vec<u64> = membership.voter_ids().collect();
-        let standing = |(id, member): (&u64, &Member)| {
+        let standing = |(id, member): (&u64, &RegionNode)| {
             let part = if metrics.current_leader == Some(*id) {
                 Part::Leader
             } else if voters.contains(id) {

@@ -13,7 +13,7 @@ const FIRST_NODE: u64 = 1;
 /// A node as the others reach it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Member {
+pub(crate) struct RegionNode {
     /// Its name, such as `eu-0`: stays when its disk is replaced.
     pub(crate) name: String,
     /// `http://host:port` for the other nodes.
@@ -21,7 +21,7 @@ pub(crate) struct Member {
 }
 
 /// Nodes by id. An id is drawn when a data directory is made, and never used again.
-pub(crate) type Members = BTreeMap<u64, Member>;
+pub(crate) type RegionNodes = BTreeMap<u64, RegionNode>;
 
 /// Which node a data directory belongs to. Kept beside the Raft log: it is not part of the region's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub(crate) struct NodeRecord {
     pub(crate) id: u64,
     /// The nodes that form the region with this one, while this one is the one that begins.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) founders: Members,
+    pub(crate) founders: RegionNodes,
 }
 
 impl NodeRecord {
@@ -68,7 +68,7 @@ impl NodeRecord {
     }
 }
 
-impl fmt::Display for Member {
+impl fmt::Display for RegionNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.name, self.address)
     }

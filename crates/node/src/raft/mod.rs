@@ -14,7 +14,7 @@ pub(crate) mod member;
 mod message;
 pub(crate) mod network;
 pub(crate) mod serve;
-mod snapshot;
+pub(crate) mod snapshot;
 mod state_machine;
 
 use std::fmt;
@@ -27,7 +27,7 @@ use atoll_store::{Command, Outcome, StoreError};
 pub(crate) use group::Group;
 pub(crate) use state_machine::StateMachine;
 
-use member::Member;
+use member::RegionNode;
 
 openraft::declare_raft_types!(
     /// The types of a region's Raft group.
@@ -35,7 +35,7 @@ openraft::declare_raft_types!(
         D = Proposal,
         R = Outcome,
         NodeId = u64,
-        Node = Member,
+        Node = RegionNode,
 );
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;

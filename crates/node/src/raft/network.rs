@@ -21,7 +21,7 @@ use openraft::type_config::alias::{SnapshotOf, VoteOf};
 use atoll_client::{ClientError, PeerClient};
 use atoll_store::Identity;
 
-use super::member::Member;
+use super::member::RegionNode;
 use super::snapshot::{self, SnapshotData};
 use super::{TypeConfig, message};
 
@@ -63,7 +63,7 @@ pub(crate) fn envelope(identity: &Identity, target: u64) -> HeaderMap {
 impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Neighbour;
 
-    async fn new_client(&mut self, target: u64, node: &Member) -> Neighbour {
+    async fn new_client(&mut self, target: u64, node: &RegionNode) -> Neighbour {
         Neighbour {
             peers: self.peers.clone(),
             address: node.address.clone(),

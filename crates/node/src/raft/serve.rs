@@ -31,21 +31,12 @@ fn stopped(error: impl std::fmt::Display) -> Unanswered {
     Unanswered::Stopped(error.to_string())
 }
 
-/// Answers the message `what`. While `is_empty`, the node has lost what it had voted on: it votes for nobody.
-pub(crate) async fn answer(
-    raft: &Raft,
-    what: &str,
-    body: Bytes,
-    is_empty: bool,
-) -> Result<Bytes, Unanswered> {
+/// Answers the message `what`.
+pub(crate) async fn answer(raft: &Raft, what: &str, body: Bytes) -> Result<Bytes, Unanswered> {
     Ok(match what {
         "append" => {
             let answer = raft.append_entries(message::read_append(body)?).await;
             message::appended(&answer.map_err(stopped)?)
-        }
-        "vote" | "pre-vote" if is_empty => {
-            let why = "this node's state is being replaced; it votes again when that is done";
-            return Err(Unanswered::Refused(why.into()));
         }
         "vote" => {
             let answer = raft.vote(message::read_ask_vote(body)?).await;

@@ -64,7 +64,11 @@ pub(super) fn stream(
             let Some(made) = made else { return };
             let is_last = made.is_err();
             // Nobody takes them any more when the connection is gone.
-            if pieces.blocking_send(made.map(|chunk| piece(&chunk))).is_err() || is_last {
+            if pieces
+                .blocking_send(made.map(|chunk| piece(&chunk)))
+                .is_err()
+                || is_last
+            {
                 return;
             }
         }

@@ -1,7 +1,7 @@
 //! Raft's view of the region's state: applies what is committed, in groups.
 //!
-//! A snapshot of a region of one is the flushed state itself: building one flushes, and names how far the
-//! state is, so that Raft purges its log only up to what is on disk (SEMANTICS 8).
+//! Building a snapshot flushes the state and names how far it is, so that Raft purges its log only up to what
+//! is on disk (SEMANTICS 8). Sending one takes a checkpoint of that moment; receiving one replaces the state.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use atoll_store::{Command, Outcome, Region};
 
 use super::TypeConfig;
 use super::codec::{self, Place};
-use super::snapshot::SnapshotData;
+use super::snapshot::{self, SnapshotData};
 use crate::published::Published;
 
 /// Commands applied as one group at most.
@@ -115,24 +115,49 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: SnapshotData,
+        meta: &SnapshotMetaOf<TypeConfig>,
+        snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a region of one node receives no snapshot",
-        ))
+        let SnapshotData::Received(spooled) = snapshot else {
+            return Err(io::Error::other("a snapshot that came from nowhere"));
+        };
+        // Nothing is read here until the new state is there: half of one answers nobody.
+        self.published.set_replacing(true);
+        let engine = Arc::clone(self.region.engine());
+        let installing = tokio::task::spawn_blocking(move || snapshot::install(&spooled, &engine));
+        installing.await.map_err(io::Error::other)??;
+        self.region.reload().map_err(|e| codec::invalid(&e))?;
+        self.place = codec::read_place(&self.region.applied().raft)?;
+        if self.place.applied != meta.last_log_id {
+            return Err(io::Error::other(
+                "the state that came is not the snapshot's",
+            ));
+        }
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = self.place.clone();
+        self.published.replace(&self.region);
+        self.published.set_replacing(false);
+        Ok(())
     }
 
+    /// To be sent: the state as it is now. Alone, nobody is sent anything.
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
-        let place = self
-            .flushed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        Ok(place.applied.is_some().then(|| snapshot(place)))
+        if self.place.applied.is_none() {
+            return Ok(None);
+        }
+        if self.place.membership.membership().nodes().count() < 2 {
+            let flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(flushed
+                .applied
+                .is_some()
+                .then(|| snapshot(flushed.clone(), SnapshotData::Flushed)));
+        }
+        let engine = Arc::clone(self.region.engine());
+        let made = tokio::task::spawn_blocking(move || engine.checkpoint()).await;
+        let checkpoint = made.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let data = SnapshotData::Checkpoint(checkpoint);
+        Ok(Some(snapshot(self.place.clone(), data)))
     }
 }
 
@@ -154,11 +179,11 @@ impl RaftSnapshotBuilder<TypeConfig> for Flush {
             .map_err(io::Error::other)?
             .map_err(|e| io::Error::other(e.to_string()))?;
         *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = self.place.clone();
-        Ok(snapshot(self.place.clone()))
+        Ok(snapshot(self.place.clone(), SnapshotData::Flushed))
     }
 }
 
-fn snapshot(place: Place) -> SnapshotOf<TypeConfig, SnapshotData> {
+fn snapshot(place: Place, data: SnapshotData) -> SnapshotOf<TypeConfig, SnapshotData> {
     let Place {
         applied,
         membership,
@@ -169,6 +194,6 @@ fn snapshot(place: Place) -> SnapshotOf<TypeConfig, SnapshotData> {
     };
     Snapshot {
         meta,
-        snapshot: SnapshotData::Flushed,
+        snapshot: data,
     }
 }

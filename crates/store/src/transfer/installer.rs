@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Identity, Region,
     engine::{Batch, Direction, Engine, EngineError, Family},
+    raft_log::Record,
     records::identity,
 };
 
@@ -169,6 +170,40 @@ fn wipe(engine: &dyn Engine) -> Result<(), EngineError> {
         }
     }
     engine.commit(&batch)
+}
+
+/// Throws away half a state, and this node's Raft log and vote with it: the node has nothing to say any more
+/// of what it said before, and must come back as a new one. The identity and the mark stay; [`begin_anew`]
+/// takes the mark away once the node has a new id. Durable when it returns.
+///
+/// # Errors
+/// [`TransferError::Store`]; to be called again then.
+pub fn abandon(engine: &dyn Engine) -> Result<(), TransferError> {
+    wipe(engine)?;
+    engine.flush()?;
+    let mark = Record::Replacing.key();
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut visit = |key: &[u8], _: &[u8]| {
+        if key != mark {
+            keys.push(key.to_vec());
+        }
+        ControlFlow::Continue(())
+    };
+    let all = Bound::Unbounded;
+    engine.scan(Family::Raft, all, all, Direction::Forward, &mut visit)?;
+    let mut batch = Batch::new();
+    for key in &keys {
+        batch.delete(Family::Raft, key);
+    }
+    Ok(engine.append(&batch, true)?)
+}
+
+/// Takes the mark of a state that was [`abandon`]ed away: there is an empty one now.
+///
+/// # Errors
+/// [`TransferError::Store`].
+pub fn begin_anew(engine: &dyn Engine) -> Result<(), TransferError> {
+    Ok(mark::clear(engine)?)
 }
 
 impl Progress {

@@ -26,7 +26,7 @@ use thiserror::Error;
 
 pub(crate) use self::mark::is_set;
 pub use self::{
-    installer::{Installed, Installer},
+    installer::{Installed, Installer, abandon, begin_anew},
     sender::Sender,
 };
 use crate::{

@@ -446,3 +446,29 @@ fn the_identity_stays_while_all_else_goes() {
     )];
     assert_eq!(state(&*to), left);
 }
+
+/// Caught: a vote that is kept; a mark that goes with the rest.
+#[test]
+fn half_a_state_is_thrown_away_with_all_that_the_node_had_said() {
+    let to = engine("old", 30);
+    let log = RaftLog::open(to.clone()).unwrap();
+    log.append(&[(1, Bytes::from_static(b"entry"))]).unwrap();
+    log.save_vote(b"vote").unwrap();
+    log.save_node(b"node").unwrap();
+    let chunks = chunks(&*engine("new", 30));
+    let mut installer = Installer::begin(to.clone()).unwrap();
+    for chunk in &chunks[..3] {
+        installer.push(chunk).unwrap();
+    }
+    abandon(&*to).unwrap();
+    assert!(is_being_replaced(&to), "until the node is a new one");
+    let log = RaftLog::open(to.clone()).unwrap();
+    assert_eq!(
+        (log.last(), log.vote(), log.node()),
+        (Ok(None), Ok(None), Ok(None))
+    );
+    begin_anew(&*to).unwrap();
+    let region = Region::open(to.clone()).unwrap().unwrap();
+    assert_eq!(region.identity(), &identity("eu"));
+    assert_eq!(state(&*to).len(), 1, "the identity");
+}
