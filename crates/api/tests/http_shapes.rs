@@ -85,6 +85,7 @@ fn status() -> Status {
         update_delete: Some(UpdateDelete::KeepBoth),
     };
     Status {
+        node: "eu-0".into(),
         store: "shop".into(),
         region: "eu".into(),
         replica: "000000000000002a".into(),
