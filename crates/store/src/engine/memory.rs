@@ -115,7 +115,9 @@ impl Engine for MemoryEngine {
             !batch.touches(Family::Raft),
             "the Raft family is appended to, never committed"
         );
-        self.write().families.write(batch);
+        let mut inner = self.write();
+        inner.families.write(batch);
+        inner.unflushed_bytes += batch.size_bytes() as u64;
         Ok(())
     }
 
@@ -127,6 +129,7 @@ impl Engine for MemoryEngine {
         let mut inner = self.write();
         if !batch.is_empty() {
             inner.families.write(batch);
+            inner.unflushed_bytes += batch.size_bytes() as u64;
             inner.appended.push(batch.clone());
         }
         if sync {
@@ -148,7 +151,12 @@ impl Engine for MemoryEngine {
         inner.flushed = inner.families.clone();
         inner.appended.clear();
         inner.synced = 0;
+        inner.unflushed_bytes = 0;
         Ok(())
+    }
+
+    fn unflushed_bytes(&self) -> Result<u64, EngineError> {
+        Ok(self.read().unflushed_bytes)
     }
 
     fn disk(&self) -> Result<Disk, EngineError> {
@@ -185,6 +193,7 @@ struct Inner {
     /// Appends since the last flush, and how many of them are synced.
     appended: Vec<Batch>,
     synced: usize,
+    unflushed_bytes: u64,
     free_bytes: u64,
 }
 
@@ -195,6 +204,7 @@ impl Default for Inner {
             flushed: Families::default(),
             appended: Vec::new(),
             synced: 0,
+            unflushed_bytes: 0,
             free_bytes: u64::MAX,
         }
     }

@@ -123,6 +123,13 @@ pub trait Engine: Read {
     /// [`EngineError`]; what was durable before still is.
     fn flush(&self) -> Result<(), EngineError>;
 
+    /// About how many bytes a flush now would write: what was written since the last one, and what a start
+    /// after a crash now would have to apply again. Cheap enough to ask after every group.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot tell.
+    fn unflushed_bytes(&self) -> Result<u64, EngineError>;
+
     /// What the engine takes of its disk, and what the disk has left.
     ///
     /// # Errors

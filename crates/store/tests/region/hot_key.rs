@@ -76,6 +76,10 @@ impl Engine for Counting {
         self.inner.flush()
     }
 
+    fn unflushed_bytes(&self) -> Result<u64, EngineError> {
+        self.inner.unflushed_bytes()
+    }
+
     fn disk(&self) -> Result<Disk, EngineError> {
         self.inner.disk()
     }

@@ -27,6 +27,7 @@ facts! {
     empty_batches_are_nothing,
     keys_and_values_are_any_bytes,
     the_disk_has_room,
+    what_is_not_flushed_is_measured,
 }
 
 pub(super) fn put(engine: &dyn Engine, pairs: &[(Family, &str, &str)]) {
@@ -441,4 +442,31 @@ fn the_disk_has_room<R: Rig>() {
         "{disk:?}"
     );
     rig.engine().writable().unwrap();
+}
+
+/// Caught: the log's bytes left out; the measure of one family.
+fn what_is_not_flushed_is_measured<R: Rig>() {
+    let rig = R::new();
+    let unflushed = |rig: &R| rig.engine().unflushed_bytes().unwrap();
+    let (large, room) = (300_000, 100_000);
+    let value = "x".repeat(usize::try_from(large).unwrap());
+    rig.engine().flush().unwrap();
+    for round in 0..2_u64 {
+        let mut before = unflushed(&rig);
+        assert!(before < room, "{before} bytes after flush {round}");
+        for (number, family) in [Family::State, Family::Raft, Family::Ledger]
+            .into_iter()
+            .enumerate()
+        {
+            put(rig.engine(), &[(family, &number.to_string(), &value)]);
+            let now = unflushed(&rig);
+            let grown = now - before;
+            assert!(
+                grown >= large && grown < large + room,
+                "{family:?}: {grown}"
+            );
+            before = now;
+        }
+        rig.engine().flush().unwrap();
+    }
 }

@@ -22,7 +22,7 @@ use std::{
 use bytes::Bytes;
 use rocksdb::{
     ColumnFamily, DBWithThreadMode, ErrorKind, FlushOptions, ReadOptions, SingleThreaded,
-    WriteBatch, WriteOptions,
+    WriteBatch, WriteOptions, properties::CUR_SIZE_ALL_MEM_TABLES,
 };
 
 pub use self::options::{Memory, Settings};
@@ -157,6 +157,18 @@ impl Engine for RocksEngine {
         self.database
             .flush_cfs_opt(&all, &FlushOptions::default())
             .map_err(|error| self.error("flush", error))
+    }
+
+    fn unflushed_bytes(&self) -> Result<u64, EngineError> {
+        let mut bytes = 0;
+        for family in Family::ALL {
+            let buffered = self
+                .database
+                .property_int_value_cf(self.handle(family), CUR_SIZE_ALL_MEM_TABLES)
+                .map_err(|error| self.error("measure", error))?;
+            bytes += buffered.unwrap_or_default();
+        }
+        Ok(bytes)
     }
 
     fn disk(&self) -> Result<Disk, EngineError> {
