@@ -15,7 +15,7 @@ pub use conditions::{Conditions, Passage, WayConditions};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +45,9 @@ pub struct Traffic {
 
 #[derive(Debug)]
 struct Shared {
-    to: SocketAddr,
+    to: Vec<SocketAddr>,
+    /// Where the next connection goes first.
+    turn: AtomicUsize,
     conditions: watch::Sender<Conditions>,
     /// Counts orders to reset what is open.
     resets: watch::Sender<u64>,
@@ -55,15 +57,17 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Listens at `listen` (port 0: any) and passes connections on to `to`, which need not be there yet.
+    /// Listens at `listen` (port 0: any) and passes connections on to `to`, which need not be there yet. Of
+    /// several addresses each is the first in its turn, and the next ones are tried when nobody is there.
     ///
     /// # Errors
     /// When `listen` cannot be had.
-    pub async fn start(listen: SocketAddr, to: SocketAddr) -> io::Result<Self> {
+    pub async fn start(listen: SocketAddr, to: &[SocketAddr]) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            to,
+            to: to.to_vec(),
+            turn: AtomicUsize::new(0),
             conditions: watch::Sender::new(Conditions::default()),
             resets: watch::Sender::new(0),
             there: Way::new(Conditions::there),
@@ -169,7 +173,16 @@ async fn dial(shared: &Shared) -> io::Result<TcpStream> {
     let is_open = |now: &Conditions| now.is_open();
     // The sender lives as long as `shared`.
     let _ = conditions.wait_for(is_open).await;
-    TcpStream::connect(shared.to).await
+    let turn = shared.turn.fetch_add(1, Ordering::Relaxed);
+    let mut found = Err(io::ErrorKind::AddrNotAvailable.into());
+    for at in 0..shared.to.len() {
+        let to = shared.to[(turn + at) % shared.to.len()];
+        found = TcpStream::connect(to).await;
+        if found.is_ok() {
+            break;
+        }
+    }
+    found
 }
 
 async fn pass(near: &mut TcpStream, far: &mut TcpStream, shared: &Shared) -> Result<(), Lost> {

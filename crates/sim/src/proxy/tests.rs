@@ -26,7 +26,7 @@ impl Bench {
     async fn new() -> Bench {
         let listener = TcpListener::bind(ANY).await.unwrap();
         let to = listener.local_addr().unwrap();
-        let proxy = Proxy::start(ANY.into(), to).await.unwrap();
+        let proxy = Proxy::start(ANY.into(), &[to]).await.unwrap();
         Bench { proxy, listener }
     }
 
@@ -240,10 +240,25 @@ async fn open_connections_are_reset_at_both_ends_and_new_ones_are_welcome() {
 #[tokio::test]
 async fn who_dials_what_is_not_there_is_reset() {
     let nobody: SocketAddr = TcpListener::bind(ANY).await.unwrap().local_addr().unwrap();
-    let proxy = Proxy::start(ANY.into(), nobody).await.unwrap();
+    let proxy = Proxy::start(ANY.into(), &[nobody]).await.unwrap();
     let mut near = TcpStream::connect(proxy.address()).await.unwrap();
     is_reset(&mut near).await;
     assert_eq!(proxy.traffic().connections, 0);
+}
+
+#[tokio::test]
+async fn of_several_addresses_each_has_its_turn_and_nobody_is_passed_over() {
+    let one = TcpListener::bind(ANY).await.unwrap();
+    let two = TcpListener::bind(ANY).await.unwrap();
+    let to = [one.local_addr().unwrap(), two.local_addr().unwrap()];
+    let proxy = Proxy::start(ANY.into(), &to).await.unwrap();
+    let _first = TcpStream::connect(proxy.address()).await.unwrap();
+    timeout(SOON, one.accept()).await.unwrap().unwrap();
+    let _second = TcpStream::connect(proxy.address()).await.unwrap();
+    timeout(SOON, two.accept()).await.unwrap().unwrap();
+    drop(one);
+    let _third = TcpStream::connect(proxy.address()).await.unwrap();
+    timeout(SOON, two.accept()).await.unwrap().unwrap();
 }
 
 #[tokio::test]

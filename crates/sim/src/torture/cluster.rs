@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) client: Client,
+    /// Sends its session along: once it has one, this node answers itself and hands nothing on.
+    pub(crate) reader: Client,
     /// Held by whatever fault is being done to it.
     pub(crate) process: Mutex<Process>,
     _port: Port,
@@ -63,7 +65,16 @@ impl Cluster {
         let mut links = Vec::new();
         for link in shape.links() {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            let proxy = Proxy::start(any, address_of(link.dialled)).await?;
+            let to: Vec<SocketAddr> = match link {
+                Link::Between { region, .. } => {
+                    let places = 0..shape.nodes;
+                    places
+                        .map(|place| address_of(NodeId { region, place }))
+                        .collect()
+                }
+                Link::Within { dialled } => vec![address_of(dialled)],
+            };
+            let proxy = Proxy::start(any, &to).await?;
             links.push((link, proxy));
         }
         let configs: Vec<Value> = ids
@@ -98,15 +109,21 @@ impl Cluster {
         &self.nodes[first..first + self.shape.nodes]
     }
 
-    /// Whichever node leads a region, if one of its nodes knows.
+    /// Whichever node leads a region, if one of its nodes knows. Nodes know each other by their proxies.
     pub(crate) async fn leader_of(&self, region: usize) -> Option<NodeId> {
         for node in self.nodes_of(region) {
             let Ok(status) = node.client.status().await else {
                 continue;
             };
-            let leads = |node: &&Node| status.leader.as_deref() == Some(node.id.name().as_str());
-            if let Some(leader) = self.nodes_of(region).iter().find(leads) {
-                return Some(leader.id);
+            let Some(leader) = status.leader else {
+                continue;
+            };
+            let found = self.links.iter().find_map(|(link, proxy)| match link {
+                Link::Within { dialled } if leader == url(proxy) => Some(*dialled),
+                Link::Within { .. } | Link::Between { .. } => None,
+            });
+            if found.is_some() {
+                return found;
             }
         }
         None
@@ -158,9 +175,17 @@ impl Node {
             request_timeout: ANSWER_WITHIN,
             ..Settings::default()
         };
+        let server = format!("http://{}", port.address);
+        let reading = Settings {
+            attempts: 3,
+            request_timeout: READY_WITHIN,
+            keeps_session: true,
+            ..settings.clone()
+        };
         Ok(Node {
             id,
-            client: Client::with_settings(&format!("http://{}", port.address), settings)?,
+            client: Client::with_settings(&server, settings)?,
+            reader: Client::with_settings(&server, reading)?,
             process: Mutex::new(Process::new(program.to_owned(), file("yaml"), file("log"))),
             _port: port,
         })
@@ -196,18 +221,23 @@ fn config(
     directory: &Path,
 ) -> Value {
     let others = || (0..shape.regions).filter(|region| *region != id.region);
-    let way_to = |to: NodeId| {
-        let is_way = |(link, _): &&(Link, Proxy)| (link.dialler, link.dialled) == (id, to);
-        let (_, proxy) = links.iter().find(is_way).expect("links between all nodes");
-        format!("http://{}", proxy.address())
+    let way = |wanted: Link| {
+        let (_, proxy) = links
+            .iter()
+            .find(|(link, _)| *link == wanted)
+            .expect("a proxy for every link");
+        url(proxy)
     };
     let peer = |region: usize| {
-        let endpoint = way_to(NodeId { region, place: 0 });
+        let endpoint = way(Link::Between {
+            dialler: id,
+            region,
+        });
         json!({"region": region_name(region), "endpoint": endpoint})
     };
     let link = |region: usize| json!({"from": region_name(region), "carries": "OwnEntries"});
     let data: PathBuf = directory.join(format!("{}-data", id.name()));
-    json!({
+    let mut config = json!({
         "store": {"name": "torture", "id": STORE.to_string()},
         "region": region_name(id.region),
         "listen": listen.to_string(),
@@ -218,5 +248,20 @@ fn config(
         "memory": {"bufferBytes": BUFFER_BYTES},
         // Everything runs on one machine and is stopped for seconds at a time.
         "objectives": {"maxClockSkew": "60s"},
-    })
+    });
+    if shape.nodes > 1 {
+        let region = id.region;
+        let neighbour = |place| {
+            let dialled = NodeId { region, place };
+            json!({"name": dialled.name(), "address": way(Link::Within { dialled })})
+        };
+        let nodes: Vec<Value> = (0..shape.nodes).map(neighbour).collect();
+        config["node"] = nodes[id.place].clone();
+        config["nodes"] = nodes.into();
+    }
+    config
+}
+
+fn url(proxy: &Proxy) -> String {
+    format!("http://{}", proxy.address())
 }

@@ -45,7 +45,11 @@ pub(crate) async fn settle(cluster: &Cluster) -> anyhow::Result<Duration> {
 
 /// All that a node shows.
 pub(crate) async fn read(node: &Node) -> anyhow::Result<End> {
-    let client = &node.client;
+    let client = &node.reader;
+    // The session that comes with it keeps what follows at this node.
+    client
+        .get(collections::ALL[0], "any", &ReadOptions::default())
+        .await?;
     Ok(End {
         of: node.id.name(),
         vector: client.status().await?.vector.into_iter().collect(),

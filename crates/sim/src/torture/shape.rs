@@ -22,11 +22,13 @@ pub(crate) struct NodeId {
     pub(crate) place: usize,
 }
 
-/// Who dials whom, through a proxy of its own.
+/// A way that has a proxy of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) dialler: NodeId,
-    pub(crate) dialled: NodeId,
+pub(crate) enum Link {
+    /// From a node to another region: to any node there that answers.
+    Between { dialler: NodeId, region: usize },
+    /// From the other nodes of its region to a node. Its address is the same for all of them.
+    Within { dialled: NodeId },
 }
 
 /// The name of a region.
@@ -47,27 +49,32 @@ impl Shape {
             .collect()
     }
 
-    /// Every node dials every other one.
+    /// Every way on which nodes meet.
     pub(crate) fn links(self) -> Vec<Link> {
         let ids = self.node_ids();
-        let of = |dialler: &NodeId| {
-            let dialler = *dialler;
-            let others = ids.iter().filter(move |dialled| **dialled != dialler);
-            others
-                .map(move |dialled| Link {
-                    dialler,
-                    dialled: *dialled,
-                })
-                .collect::<Vec<_>>()
-        };
-        ids.iter().flat_map(of).collect()
+        let mut links = Vec::new();
+        for dialler in &ids {
+            let others = (0..self.regions).filter(|region| *region != dialler.region);
+            links.extend(others.map(|region| Link::Between {
+                dialler: *dialler,
+                region,
+            }));
+        }
+        if self.nodes > 1 {
+            links.extend(ids.iter().map(|id| Link::Within { dialled: *id }));
+        }
+        links
     }
 
     /// The links that cross a region's border.
-    pub(crate) fn links_of_region(self, region: usize) -> Vec<usize> {
+    pub(crate) fn links_of_region(self, of: usize) -> Vec<usize> {
+        let crosses = |link: &Link| match link {
+            Link::Between { dialler, region } => dialler.region == of || *region == of,
+            Link::Within { .. } => false,
+        };
         let links = self.links().into_iter().enumerate();
         links
-            .filter(|(_, link)| (link.dialler.region == region) != (link.dialled.region == region))
+            .filter(|(_, link)| crosses(link))
             .map(|(i, _)| i)
             .collect()
     }
