@@ -13,6 +13,11 @@ pub struct Timestamp(pub u64);
 const COUNTER_BITS: u32 = 16;
 
 impl Timestamp {
+    /// The last timestamp that an entry may carry, in the year 6429: above it there would be room for no
+    /// later one sooner or later, and the clock would stand still. No clock gets there; a peer that makes
+    /// times up could say so.
+    pub const LATEST: Timestamp = Timestamp(u64::MAX >> 1);
+
     /// The first timestamp of the wall-clock millisecond `ms` (milliseconds since 1970).
     #[must_use]
     pub fn from_millis(ms: u64) -> Self {
@@ -90,6 +95,13 @@ mod tests {
         let next = Timestamp::after(Timestamp::from_millis(7), full);
         assert_eq!(next, Timestamp::from_millis(8));
         assert_eq!(next.millis(), 8);
+    }
+
+    #[test]
+    fn behind_the_latest_time_there_is_still_a_later_one() {
+        let beyond = Timestamp::after(Timestamp(0), Timestamp::LATEST);
+        assert_eq!(beyond, Timestamp(1 << 63));
+        assert_eq!(Timestamp::LATEST.to_string(), "6429-10-17T02:45:55.327Z");
     }
 
     #[test]

@@ -74,6 +74,12 @@ pub enum Rejection {
     /// A precondition does not hold.
     #[error("{0}")]
     PreconditionFailed(String),
+    /// The time of what was applied leaves no room for a later one.
+    #[error(
+        "this region has applied an entry of the year 6429, and no later time can be given out: what wrote that \
+         entry made its time up. Rebuild the store without it"
+    )]
+    NoTimeLeft,
     /// The region is leaving the store.
     #[error("this region is leaving the store and takes no writes; write to another one")]
     Leaving,

@@ -47,6 +47,12 @@ pub enum BadFrame {
     /// The checksum does not fit.
     #[error("an entry whose checksum does not fit: it was damaged on disk or on the way")]
     Checksum,
+    /// A time that no clock shows.
+    #[error(
+        "an entry of the time {0}, which no clock shows: what wrote it is broken, or made it up. Find out who \
+         serves it, and rebuild that region"
+    )]
+    BeyondClocks(Timestamp),
     /// The message says something impossible.
     #[error("an entry that cannot be read: {0}")]
     Malformed(String),
@@ -425,6 +431,10 @@ impl TryFrom<pb::Entry> for Entry {
             member,
             layout,
         } = entry;
+        let time = Timestamp(time);
+        if time > Timestamp::LATEST {
+            return Err(BadFrame::BeyondClocks(time));
+        }
         let dot = Dot {
             replica: ReplicaId(replica),
             seq,
@@ -448,7 +458,7 @@ impl TryFrom<pb::Entry> for Entry {
             .collect::<Result<_, _>>()?;
         Ok(Entry {
             dot,
-            time: Timestamp(time),
+            time,
             dependencies,
             operations,
             trace,

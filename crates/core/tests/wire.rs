@@ -148,7 +148,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let dot = (1..=u64::MAX, 1..=u64::MAX);
     (
         dot,
-        any::<u64>(),
+        0..=Timestamp::LATEST.0,
         any_vector(),
         operations,
         any_bytes(),

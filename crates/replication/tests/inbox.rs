@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use atoll_core::wire::{BadFrame, encode_entry};
+use atoll_core::wire::{BadFrame, decode_entry, encode_entry};
 use atoll_core::{Dot, Entry, ReplicaId, Timestamp, VersionVector};
 use atoll_replication::delivery::{InboxLimits, LinkId, Received};
 use atoll_replication::inbox::Inbox;
@@ -140,6 +140,8 @@ fn a_poison_entry_stops_its_link_and_keeps_what_came_before() {
     let mut damaged = entry(A, 2, &[]).to_vec();
     *damaged.last_mut().unwrap() ^= 1;
     let cut = entry(A, 2, &[]).slice(..20);
+    let mut hostile = decode_entry(&entry(A, 2, &[])).unwrap();
+    hostile.time = Timestamp(u64::MAX);
     let check = |bad: Bytes| {
         let mut inbox = inbox(InboxLimits::default());
         let poison = inbox
@@ -157,6 +159,8 @@ fn a_poison_entry_stops_its_link_and_keeps_what_came_before() {
     assert_eq!(check(newer.into()), BadFrame::UnknownVersion(9));
     assert_eq!(check(damaged.into()), BadFrame::Checksum);
     assert!(matches!(check(cut), BadFrame::Cut { .. }));
+    let beyond = BadFrame::BeyondClocks(hostile.time);
+    assert_eq!(check(encode_entry(&hostile)), beyond);
 }
 
 #[test]

@@ -363,7 +363,8 @@ impl Work<'_> {
         let me = self.identity.replica;
         Entry {
             dot: Dot::new(me, self.next.vector.get(me) + 1),
-            time: Timestamp::after(now, self.next.time),
+            // Writes are refused beyond it. What is said of members is ordered by revisions and may share it.
+            time: Timestamp::after(now, self.next.time).min(Timestamp::LATEST),
             dependencies: self.next.vector.clone(),
             operations: Vec::new(),
             trace: Bytes::new(),
@@ -378,7 +379,7 @@ impl Work<'_> {
         now: Timestamp,
         request: &Request,
     ) -> Result<Result<Written, Rejection>, StoreError> {
-        if let Err(rejection) = self.may_write() {
+        if let Err(rejection) = self.may_write(now) {
             return Ok(Err(rejection));
         }
         self.tx.begin();

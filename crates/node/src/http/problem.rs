@@ -68,6 +68,7 @@ impl From<Rejection> for Refused {
             Rejection::InvalidValue(_) => Reason::InvalidValue,
             Rejection::TooLarge(_) => Reason::TooLarge,
             Rejection::PreconditionFailed(_) => Reason::PreconditionFailed,
+            Rejection::NoTimeLeft => Reason::ClockSkew,
             Rejection::Leaving | Rejection::Retired => Reason::Draining,
         };
         Refused::new(reason, rejection.to_string())

@@ -71,7 +71,10 @@ impl Work<'_> {
     }
 
     /// Whether this region writes for clients.
-    pub(super) fn may_write(&self) -> Result<(), Rejection> {
+    pub(super) fn may_write(&self, now: Timestamp) -> Result<(), Rejection> {
+        if Timestamp::after(now, self.next.time) > Timestamp::LATEST {
+            return Err(Rejection::NoTimeLeft);
+        }
         match self.catalog.regions.state(self.identity.replica) {
             Some(MemberState::Draining) => Err(Rejection::Leaving),
             Some(MemberState::Retired) => Err(Rejection::Retired),

@@ -1,6 +1,8 @@
 //! Entries of other regions: each is applied once, in causal order, whatever comes.
 
-use atoll_core::{Policy, UpdateDelete, wire};
+use atoll_core::intent::Rejection;
+use atoll_core::wire::BadFrame;
+use atoll_core::{Policy, Timestamp, UpdateDelete, wire};
 use atoll_store::log::LogReader;
 use atoll_store::region::Merged;
 use bytes::Bytes;
@@ -65,6 +67,41 @@ fn an_entry_before_its_dependencies_changes_nothing() {
         let backwards = [2, 0, 1].map(|i: usize| frames[i].clone());
         assert_eq!(seat.receive(1, backwards.to_vec()), merged(2, 0, 1));
         assert_eq!(seat.receive(1, frames.clone()), merged(1, 2, 0));
+    });
+}
+
+/// Such an entry stops its link before it comes here (`replication`'s tests of poison). Caught: a time that is not looked at; a region that writes on and on at the last time.
+#[test]
+fn an_entry_of_a_time_that_no_clock_shows_is_not_applied_and_the_last_one_ends_writing() {
+    let frames = three_frames();
+    let of_time = |frame: &Bytes, time| {
+        let mut entry = wire::decode_entry(frame).unwrap();
+        entry.time = Timestamp(time);
+        wire::encode_entry(&entry)
+    };
+    let latest = Timestamp::LATEST.0;
+    check(|mut seat| {
+        seat.apply(&[]);
+        let before = seat.state();
+        for beyond in [latest + 1, u64::MAX - 1, u64::MAX] {
+            let frame = of_time(&frames[0], beyond);
+            let refused = wire::decode_entry(&frame).unwrap_err();
+            assert_eq!(refused, BadFrame::BeyondClocks(Timestamp(beyond)));
+            assert_eq!(seat.receive(1, vec![frame]), merged(0, 0, 1));
+            assert_eq!(seat.state(), before);
+        }
+        seat.apply(&[configure(all_types(
+            &Policy::LastWriterWins,
+            UpdateDelete::UpdateWins,
+        ))]);
+        let frame = of_time(&frames[0], latest - 1);
+        assert_eq!(seat.receive(1, vec![frame]), merged(1, 0, 0));
+        let write = [intent("r", "k", put("1"))];
+        let (_, time) = seat.write(0, &write).unwrap().entry.unwrap();
+        assert_eq!(time, Timestamp::LATEST);
+        let before = seat.state();
+        assert_eq!(seat.write(0, &write), Err(Rejection::NoTimeLeft));
+        assert_eq!(seat.state(), before);
     });
 }
 
