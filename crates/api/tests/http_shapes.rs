@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_api::http::*;
 use atoll_api::manifest::{
-    CollectionSettings, ConflictsSpec, DataType, Policy, Role, UpdateDelete,
+    CollectionSettings, ConflictsSpec, DataType, LinkSpec, Policy, Role, TopologyKind,
+    TopologySpec, UpdateDelete,
 };
 use atoll_api::openapi::{ROUTES, document};
 use atoll_api::topology::Carries;
@@ -78,6 +79,64 @@ fn link() -> LinkStatus {
     }
 }
 
+fn joining() -> JoinProgress {
+    JoinProgress {
+        applied: 70,
+        known: 100,
+        seconds_left: Some(1.5),
+    }
+}
+
+fn draining() -> DrainProgress {
+    DrainProgress {
+        entries: 7,
+        waiting_for: vec![DrainWait {
+            region: "us".into(),
+            missing: 2,
+        }],
+    }
+}
+
+fn member() -> MemberStatus {
+    MemberStatus {
+        name: "eu~2".into(),
+        region: "eu".into(),
+        replica: "000000000000002a".into(),
+        state: MemberState::Draining,
+        vector: vector(),
+        lag_entries: 3,
+        held: 7,
+        announced: 9,
+        heard_seconds_ago: Some(0.5),
+        endpoints: vec!["http://eu-0:4400".into()],
+        join: Some(joining()),
+        drain: Some(draining()),
+        last: Some(7),
+    }
+}
+
+fn topology() -> TopologyDeclaration {
+    let name = |name: &str| name.parse().unwrap();
+    TopologyDeclaration {
+        revision: Some(1),
+        topology: TopologySpec {
+            kind: TopologyKind::Star,
+            order: Some(vec![name("eu")]),
+            hub: Some(name("eu")),
+            links: Some(vec![LinkSpec {
+                from: name("eu"),
+                to: name("us"),
+            }]),
+            failover_after: Some("5s".parse().unwrap()),
+        },
+        regions: vec![TopologyRegion {
+            name: name("eu"),
+            role: Role::ReadOnly,
+            endpoints: vec!["http://eu-0:4400".into()],
+        }],
+    }
+}
+
 fn status() -> Status {
     let conflicts = ConflictsSpec {
         policy: Some(Policy::OriginPriority),
@@ -89,6 +148,8 @@ fn status() -> Status {
         store: "shop".into(),
         region: "eu".into(),
         replica: "000000000000002a".into(),
+        state: Some(MemberState::Joining),
+        join: Some(joining()),
         role: Role::Leader,
         leader: text("eu-0"),
         vector: vector(),
@@ -127,6 +188,7 @@ fn problem() -> Problem {
         dot: text("000000000000002a:7"),
         operation: Some(2),
         limit: Some(1024),
+        lost: Some(3),
         offset_seconds: Some(3600.5),
         ..Problem::new(Reason::SessionNotReached, "wait")
     }
@@ -249,7 +311,16 @@ fn every_shape_is_on_the_wire_as_promised() {
         "NodeStatus": check("NodeStatus", &node()),
         "NodeList": check("NodeList", &NodeList { nodes: vec![node()] }),
         "NodeAddress": check("NodeAddress", &NodeAddress { address: "http://eu-1:7400".into() }),
-        "Readiness": check("Readiness", &Readiness { ready: true, progress: Progress::Serving }),
+        "Readiness": check("Readiness", &Readiness { ready: false, progress: Progress::Joining, join: Some(joining()) }),
+        "MemberList": check("MemberList", &MemberList { store: "000000000000002a".into(), region: "eu".into(), replica: "000000000000002a".into(), revision: 1, members: vec![member()] }),
+        "MemberStatus": check("MemberStatus", &member()),
+        "JoinProgress": check("JoinProgress", &joining()),
+        "DrainProgress": check("DrainProgress", &draining()),
+        "DrainWait": check("DrainWait", &draining().waiting_for[0]),
+        "Removed": check("Removed", &Removed { region: "eu".into(), replica: "000000000000002a".into(), last: 7, lost: 2, unheard: vec!["us".into()] }),
+        "TopologyDeclaration": check("TopologyDeclaration", &topology()),
+        "TopologyRegion": check("TopologyRegion", &topology().regions[0]),
+        "TopologyStatus": check("TopologyStatus", &TopologyStatus { revision: 1, topology: Some(topology().topology), regions: topology().regions, unheard: vec!["us".into()] }),
     });
     let described: BTreeSet<String> = document()["components"]["schemas"]
         .as_object()

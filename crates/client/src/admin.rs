@@ -78,6 +78,7 @@ impl Client {
                 Ok(Readiness {
                     ready: false,
                     progress: Progress::Starting,
+                    join: None,
                 })
             }
             Err(error) => Err(error),

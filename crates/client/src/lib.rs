@@ -2,7 +2,7 @@
 //!
 //! Nothing else in Atoll makes HTTP calls: timeouts, retries and headers live here.
 //!
-//! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger` and `admin` by topic
+//! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger`, `admin` and `members` by topic
 //! - [`Connection`]: one bare connection, for load generators
 //! - [`Session`]: all that a client has seen
 //! - [`PeerClient`]: calls between the nodes of one region
@@ -15,6 +15,7 @@ mod data;
 mod error;
 mod ledger;
 pub mod link;
+mod members;
 mod options;
 mod peer;
 mod session;

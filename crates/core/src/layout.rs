@@ -137,6 +137,21 @@ impl Layout {
         self.regions.iter().find(|region| region.name == *name)
     }
 
+    /// The same with one region gone. A star without its hub fails [`Layout::check`].
+    #[must_use]
+    pub fn without(&self, gone: &RegionName) -> Layout {
+        let mut rest = self.clone();
+        rest.regions.retain(|region| region.name != *gone);
+        match &mut rest.topology {
+            Topology::AllToAll | Topology::Star { .. } => {}
+            Topology::Ring { order } => order.retain(|name| name != gone),
+            Topology::Custom { links } => {
+                links.retain(|(from, to)| from != gone && to != gone);
+            }
+        }
+        rest
+    }
+
     /// Who pulls from whom: source, target.
     #[must_use]
     pub fn links(&self) -> Vec<(RegionName, RegionName)> {

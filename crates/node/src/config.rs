@@ -35,6 +35,10 @@ pub struct NodeConfig {
     /// The links that end here.
     #[serde(default)]
     pub links: Vec<LinkConfig>,
+    /// Whether the region joins a store that has data already: it is not ready before it has caught up. Of no
+    /// effect once its data directory is formed. Leave it out for the regions that a store is formed with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub join: bool,
     /// The collections. Absent: as they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collections: Option<Vec<CollectionSettings>>,
@@ -117,6 +121,8 @@ pub struct LinkConfig {
 pub struct ObjectivesConfig {
     /// How far the clock may be off from the peers' before writes are refused.
     pub max_clock_skew: TimeSpan,
+    /// How far a region that joins may lag when it is admitted to traffic.
+    pub max_lag: TimeSpan,
 }
 
 /// How long conflicts stay in the ledger.
@@ -182,6 +188,7 @@ impl Default for ObjectivesConfig {
     fn default() -> Self {
         ObjectivesConfig {
             max_clock_skew: time_span("500ms"),
+            max_lag: time_span("30s"),
         }
     }
 }
@@ -283,6 +290,9 @@ impl NodeConfig {
         regions.sort_unstable();
         if let Some(twice) = regions.windows(2).find(|w| w[0] == w[1]) {
             return Err(format!("peers: region {} is named twice", twice[0]));
+        }
+        if self.join && self.peers.is_empty() {
+            return Err("join: a region joins through its peers; name them".into());
         }
         for link in &self.links {
             if !self.peers.iter().any(|peer| peer.region == link.from) {

@@ -279,6 +279,7 @@ async fn not_ready() -> (StatusCode, Json<Readiness>) {
     let readiness = Readiness {
         ready: false,
         progress: Progress::Starting,
+        join: None,
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(readiness))
 }

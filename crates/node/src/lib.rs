@@ -5,6 +5,7 @@
 //! - `formation`: how an empty node becomes one of its region; `nodes`: nodes that come and go
 //! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
 //! - `link`: pulling from and serving other regions
+//! - `members`: regions that join and leave, and the topology
 //! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
 
 mod clock;
@@ -13,6 +14,7 @@ mod formation;
 mod http;
 pub mod limits;
 mod link;
+mod members;
 mod node;
 mod nodes;
 mod proposer;

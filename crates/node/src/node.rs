@@ -11,7 +11,7 @@ use atoll_api::http::{LinkStatus, Readiness, Status, WriteConcern};
 use atoll_client::PeerClient;
 use atoll_core::intent::Rejection;
 use atoll_core::member::Member;
-use atoll_core::{CollectionSpec, Dot, ReplicaId, VersionVector};
+use atoll_core::{CollectionSpec, Dot, MemberState, ReplicaId, VersionVector};
 use atoll_store::engine::Engine;
 use atoll_store::log::LogReader;
 use atoll_store::{Catalog, Command, Identity, Outcome, Request, Written};
@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::link::overview::LinkBoard;
 use crate::link::{Peers, serve};
+use crate::members::Joining;
 use crate::proposer::Proposer;
 use crate::published::Published;
 use crate::raft::member::RegionNode;
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) draining: watch::Sender<bool>,
     /// Ledger rows that nobody has resolved, as counted a moment ago.
     pub(crate) open_conflicts: AtomicU64,
+    /// What was known while this region joins.
+    pub(crate) joining: Joining,
     /// Cancelled first of all in an orderly stop: no new requests, no links served.
     pub(crate) closing: CancellationToken,
 }
@@ -227,6 +230,16 @@ impl Inner {
     fn may_originate(&self) -> Result<(), Refusal> {
         if *self.draining.borrow() {
             return Err(Refusal::Draining);
+        }
+        let state = self
+            .published
+            .catalog()
+            .regions
+            .state(self.identity.replica);
+        match state {
+            Some(MemberState::Draining) => return Err(Rejection::Leaving.into()),
+            Some(MemberState::Retired) => return Err(Rejection::Retired.into()),
+            Some(MemberState::Joining | MemberState::Active) | None => {}
         }
         if let Some(why) = self.published.failed() {
             return Err(Refusal::Failed(why.to_string()));

@@ -23,6 +23,7 @@ use crate::http;
 use crate::link::inbound::Inbound;
 use crate::link::overview::LinkBoard;
 use crate::link::{Peers, dial};
+use crate::members::{self, Joining};
 use crate::node::{Inner, Node};
 use crate::nodes;
 use crate::proposer::{self, Proposer};
@@ -205,6 +206,7 @@ impl Node {
             disk: Mutex::new(None),
             draining: watch::channel(false).0,
             open_conflicts: AtomicU64::new(0),
+            joining: Joining::default(),
             closing: CancellationToken::new(),
             config,
         });
@@ -226,6 +228,9 @@ impl Node {
             .spawn_until_stopped(watch_disk(Arc::clone(&inner)));
         inner
             .tasks
+            .spawn_until_stopped(members::drive(Arc::clone(&inner)));
+        inner
+            .tasks
             .spawn_until_stopped(status::count_open_conflicts(Arc::clone(&inner)));
         node.open_links();
         let serving = serve(&node, listener, for_neighbours);
@@ -239,8 +244,11 @@ impl Node {
     /// Announces the replica id, once in its life, and the collections as configured.
     async fn tell_the_log(&self) -> Result<(), String> {
         let inner = &self.0;
-        let announce = Proposal::new(Command::Announce {
-            now: inner.clock.timestamp(),
+        let now = inner.clock.timestamp();
+        let announce = Proposal::new(if inner.config.join {
+            Command::Join { now }
+        } else {
+            Command::Announce { now }
         });
         let announced = inner.group.propose_as_leader(&announce).await;
         announced.map_err(|e| e.to_string())?;

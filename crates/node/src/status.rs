@@ -59,6 +59,8 @@ pub(crate) fn of(inner: &Inner) -> Status {
         store: inner.config.store.name.clone(),
         region: inner.config.region.clone(),
         replica: me.to_string(),
+        state: regions.state(me).map(crate::members::shown_state),
+        join: inner.join_progress(),
         role: Role::Leader,
         leader: leader(inner),
         node: inner.me.name.clone(),
@@ -144,6 +146,7 @@ fn open_conflicts(inner: &Inner) -> Result<u64, StoreError> {
 
 /// Whether requests are welcome now.
 pub(crate) fn readiness(inner: &Inner) -> Readiness {
+    let join = inner.join_progress();
     let progress = if inner.published.failed().is_some() {
         Progress::Failed
     } else if inner.is_draining() {
@@ -152,12 +155,15 @@ pub(crate) fn readiness(inner: &Inner) -> Readiness {
         Progress::Starting
     } else if !inner.group.leads() && inner.group.leader().is_none() {
         Progress::Electing
+    } else if join.is_some() {
+        Progress::Joining
     } else {
         Progress::Serving
     };
     Readiness {
         ready: progress == Progress::Serving,
         progress,
+        join,
     }
 }
 

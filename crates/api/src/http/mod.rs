@@ -12,6 +12,7 @@ mod conflicts;
 mod consistency;
 mod headers;
 mod keys;
+mod members;
 mod nodes;
 mod operations;
 mod problem;
@@ -30,6 +31,10 @@ pub use headers::{header, media_type};
 pub use keys::{
     KeyItem, KeyPage, KeyQuery, KeyRef, ReadAnswer, ReadItem, ReadQuery, ReadRequest, Sibling,
     Siblings,
+};
+pub use members::{
+    DrainProgress, DrainWait, JoinProgress, MemberList, MemberState, MemberStatus, RemoveQuery,
+    Removed, TopologyDeclaration, TopologyRegion, TopologyStatus,
 };
 pub use nodes::{NodeAddress, NodeList, NodeRole, NodeStatus};
 pub use operations::{Add, Increment, Operations, Remove};

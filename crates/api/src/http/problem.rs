@@ -46,6 +46,9 @@ pub struct Problem {
     /// The limit that was exceeded, in its own unit (bytes, items, depth).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// How many entries are known to be lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     /// How far the region's clock is off, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset_seconds: Option<f64>,
@@ -72,6 +75,7 @@ impl Problem {
             dot: None,
             operation: None,
             limit: None,
+            lost: None,
             offset_seconds: None,
         }
     }

@@ -65,6 +65,26 @@ reasons! {
     Timeout = 408, "The request took too long";
     /// The operation does not exist for the collection's type.
     TypeMismatch = 409, "The collection's type has no such operation";
+    /// The member is in a state that does not allow this, or is changed at this moment.
+    WrongState = 409, "The region's state does not allow this";
+    /// The last member, or the hub of the star, cannot leave.
+    CannotLeave = 409, "The region cannot leave";
+    /// A region that is said to be dead was heard of.
+    RegionAlive = 409, "The region is alive";
+    /// The number of lost entries was not given, or is another one.
+    LostNotConfirmed = 409, "The number of lost entries is not confirmed";
+    /// The hub of a star is none of its regions.
+    HubNotARegion = 409, "The hub is not a region";
+    /// Entries of some region would not reach another one.
+    UnreachableRegion = 409, "A region could not be reached";
+    /// A name that is no region of the topology, or a member that it leaves out.
+    UnknownRegion = 409, "The topology's regions do not fit";
+    /// The topology makes no sense by itself.
+    InvalidTopology = 409, "The topology cannot be used";
+    /// An endpoint belongs to another store.
+    OtherStore = 409, "The region belongs to another store";
+    /// Two regions have one replica id.
+    ReplicaTwice = 409, "Two regions have the same replica id";
     /// `If-Match` or `If-None-Match` does not hold.
     PreconditionFailed = 412, "The key is not as demanded";
     /// The value, the request or a part of it is too large.
@@ -127,6 +147,16 @@ impl Reason {
             | Reason::MethodNotAllowed
             | Reason::Timeout
             | Reason::TypeMismatch
+            | Reason::WrongState
+            | Reason::CannotLeave
+            | Reason::RegionAlive
+            | Reason::LostNotConfirmed
+            | Reason::HubNotARegion
+            | Reason::UnreachableRegion
+            | Reason::UnknownRegion
+            | Reason::InvalidTopology
+            | Reason::OtherStore
+            | Reason::ReplicaTwice
             | Reason::PreconditionFailed
             | Reason::TooLarge
             | Reason::UnsupportedMediaType

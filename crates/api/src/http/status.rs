@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Vector;
+use super::{JoinProgress, MemberState, Vector};
 use crate::manifest::{ConflictsSpec, DataType, Role};
 
 /// A node's view of its region and of the others.
@@ -17,6 +17,12 @@ pub struct Status {
     pub region: String,
     /// The region's replica id in this life.
     pub replica: String,
+    /// How far the region is as a member of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<MemberState>,
+    /// While it joins: how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinProgress>,
     /// Whether the region accepts writes.
     pub role: Role,
     /// The node that answers.
@@ -113,12 +119,15 @@ pub struct Health {
 }
 
 /// Answer of `GET /readyz`: 200 when requests are welcome, otherwise 503 with the same body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Readiness {
     /// Whether requests are welcome.
     pub ready: bool,
     /// What is going on, in a word.
     pub progress: Progress,
+    /// How far a region that joins is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinProgress>,
 }
 
 /// What a node is doing.
@@ -128,6 +137,8 @@ pub enum Progress {
     Starting,
     /// Waiting for a leader.
     Electing,
+    /// Taking in what the other regions have.
+    Joining,
     /// Answering requests.
     Serving,
     /// About to stop.

@@ -3,6 +3,7 @@
 //! [`ROUTES`] says what there is; `schemas` says what the shapes look like, and a test holds them to the
 //! structs of [`crate::http`]. The node serves the result under `/v1/openapi.json`.
 
+mod members;
 mod parameters;
 mod route;
 mod routes;

@@ -54,6 +54,18 @@ pub(crate) fn all() -> Value {
             "Only conflicts of this kind, such as `write-write`.",
         ),
         (
+            "force",
+            "force",
+            flag(),
+            "Remove a dead region without its consent.",
+        ),
+        (
+            "lost",
+            "lost",
+            json!({ "type": "integer", "minimum": 0 }),
+            "How many of its entries are known to be lost, as the refusal names them.",
+        ),
+        (
             "state",
             "state",
             json!({ "type": "string", "enum": ["open", "resolved"] }),
@@ -137,8 +149,8 @@ pub(crate) fn in_path(name: &str) -> Value {
             "The key: 1 to 1,024 bytes of UTF-8, percent-encoded.",
         ),
         "name" => (
-            json!({ "type": "string", "examples": ["eu:us"] }),
-            "The link, as source:target.",
+            json!({ "type": "string", "examples": ["eu:us", "eu"] }),
+            "The link, as source:target; or the region.",
         ),
         "node" => (
             json!({ "type": "string", "examples": ["eu-0"] }),

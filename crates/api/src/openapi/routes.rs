@@ -94,6 +94,39 @@ const NODE_REASONS: &[Reason] = &[
     Reason::OutcomeUnknown,
 ];
 const LEADER_REASONS: &[Reason] = &[Reason::NoLeader];
+const MEMBER_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::NotFound,
+    Reason::WrongState,
+    Reason::ChangeUnderWay,
+    Reason::CannotLeave,
+    Reason::NoLeader,
+    Reason::OutcomeUnknown,
+];
+const REMOVE_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::NotFound,
+    Reason::WrongState,
+    Reason::CannotLeave,
+    Reason::RegionAlive,
+    Reason::LostNotConfirmed,
+    Reason::NoLeader,
+    Reason::OutcomeUnknown,
+];
+const TOPOLOGY_REASONS: &[Reason] = &[
+    Reason::InvalidValue,
+    Reason::UnsupportedMediaType,
+    Reason::ChangeUnderWay,
+    Reason::HubNotARegion,
+    Reason::UnreachableRegion,
+    Reason::UnknownRegion,
+    Reason::InvalidTopology,
+    Reason::OtherStore,
+    Reason::ReplicaTwice,
+    Reason::WrongState,
+    Reason::NoLeader,
+    Reason::OutcomeUnknown,
+];
 const LINK_REASONS: &[Reason] = &[Reason::NotFound, Reason::NoLeader, Reason::OutcomeUnknown];
 const LEDGER_REASONS: &[Reason] = &[
     Reason::InvalidValue,
@@ -360,6 +393,67 @@ pub const ROUTES: &[Route] = &[
             "removeNode",
             "Removes a node from the region, also one that is gone.",
         )
+    },
+    Route {
+        answers: &[ok("The members.", Content::Json("MemberList"))],
+        ..read(
+            "/v1/regions",
+            "listRegions",
+            "Shows each member's state, vector and lag.",
+        )
+    },
+    Route {
+        method: Method::Post,
+        tag: "admin",
+        answers: &[ok("The region, draining.", Content::Json("MemberStatus"))],
+        reasons: MEMBER_REASONS,
+        ..read(
+            "/v1/regions/{name}/drain",
+            "drainRegion",
+            "Lets a region leave: no more writes, proof that all it wrote is elsewhere, retirement.",
+        )
+    },
+    Route {
+        method: Method::Delete,
+        tag: "admin",
+        answers: &[ok("The region, active.", Content::Json("MemberStatus"))],
+        reasons: MEMBER_REASONS,
+        ..read(
+            "/v1/regions/{name}/drain",
+            "cancelDrain",
+            "Lets a region that was leaving stay.",
+        )
+    },
+    Route {
+        method: Method::Delete,
+        tag: "admin",
+        parameters: &["force", "lost"],
+        answers: &[ok("The region was removed.", Content::Json("Removed"))],
+        reasons: REMOVE_REASONS,
+        ..read(
+            "/v1/regions/{name}",
+            "removeRegion",
+            "Retires a dead region, naming how many entries are lost.",
+        )
+    },
+    Route {
+        answers: &[ok("The topology.", Content::Json("TopologyStatus"))],
+        ..read(
+            "/v1/topology",
+            "getTopology",
+            "Shows the declared topology.",
+        )
+    },
+    Route {
+        method: Method::Put,
+        tag: "admin",
+        body: Content::Json("TopologyDeclaration"),
+        answers: &[ok(
+            "The topology as it is now.",
+            Content::Json("TopologyStatus"),
+        )],
+        reasons: TOPOLOGY_REASONS,
+        ..read("/v1/topology", "putTopology", "Declares the topology.")
     },
     Route {
         method: Method::Put,

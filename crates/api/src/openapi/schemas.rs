@@ -47,6 +47,7 @@ pub(crate) fn all() -> Value {
     ])
     .chain([link(), link_list(), health(), readiness()])
     .chain([node(), node_list(), node_address()])
+    .chain(super::members::all())
     {
         all.insert(name.to_owned(), object(required, optional));
     }
@@ -74,6 +75,7 @@ fn problem() -> Shape {
         ("dot", text()),
         ("operation", integer()),
         ("limit", integer()),
+        ("lost", integer()),
         ("offsetSeconds", number()),
     ];
     ("Problem", required, optional)
@@ -252,7 +254,12 @@ fn status() -> Shape {
     (
         "Status",
         required,
-        vec![("leader", text()), ("stable", of("Vector"))],
+        vec![
+            ("state", super::members::state()),
+            ("join", of("JoinProgress")),
+            ("leader", text()),
+            ("stable", of("Vector")),
+        ],
     )
 }
 
@@ -351,11 +358,13 @@ fn health() -> Shape {
 }
 
 fn readiness() -> Shape {
-    let words = ["Starting", "Electing", "Serving", "Draining", "Failed"];
+    let words = [
+        "Starting", "Electing", "Joining", "Serving", "Draining", "Failed",
+    ];
     (
         "Readiness",
         vec![("ready", flag()), ("progress", choice(&words))],
-        vec![],
+        vec![("join", of("JoinProgress"))],
     )
 }
 

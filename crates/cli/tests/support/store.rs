@@ -36,6 +36,8 @@ pub(crate) struct PlannedRegion {
     pub(crate) clock_shift_ms: i64,
     /// Bytes of write buffers; few make it flush often.
     pub(crate) buffer_bytes: Option<usize>,
+    /// Whether it joins a store that is there already.
+    pub(crate) joins: bool,
     /// Where it finds other regions, when not where they are.
     pub(crate) finds: BTreeMap<&'static str, SocketAddr>,
     port: Port,
@@ -66,6 +68,7 @@ impl Plan {
             max_clock_skew: None,
             clock_shift_ms: 0,
             buffer_bytes: None,
+            joins: false,
             finds: BTreeMap::new(),
             port: Port::take(),
         };
@@ -87,6 +90,36 @@ impl Plan {
 
     /// Starts all regions and waits until they answer and all links stream.
     pub(crate) async fn start(self) -> Store {
+        let mut store = self.lay_down();
+        store.regions.iter_mut().for_each(Region::start);
+        for region in &mut store.regions {
+            region.ready().await;
+        }
+        for region in &store.regions {
+            region.streams().await;
+        }
+        store
+    }
+
+    /// Writes all configurations and starts those that do not join.
+    pub(crate) async fn start_founders(self) -> Store {
+        let joins: Vec<bool> = self.regions.iter().map(|region| region.joins).collect();
+        let mut store = self.lay_down();
+        let founders = || joins.iter().map(|joins| !joins);
+        for (region, founds) in store.regions.iter_mut().zip(founders()) {
+            if founds {
+                region.start();
+            }
+        }
+        for (region, founds) in store.regions.iter_mut().zip(founders()) {
+            if founds {
+                region.ready().await;
+            }
+        }
+        store
+    }
+
+    fn lay_down(self) -> Store {
         let configs: Vec<Value> = self.regions.iter().map(|r| self.config_of(r)).collect();
         let directory = self.directory;
         let mut regions = Vec::new();
@@ -104,18 +137,10 @@ impl Plan {
             fs::write(&region.config, config.to_string()).unwrap();
             regions.push(region);
         }
-        let mut store = Store {
+        Store {
             regions,
             _directory: directory,
-        };
-        store.regions.iter_mut().for_each(Region::start);
-        for region in &mut store.regions {
-            region.ready().await;
         }
-        for region in &store.regions {
-            region.streams().await;
-        }
-        store
     }
 
     fn config_of(&self, region: &PlannedRegion) -> Value {
@@ -147,6 +172,9 @@ impl Plan {
         }
         if let Some(bytes) = region.buffer_bytes {
             config["memory"] = json!({"bufferBytes": bytes});
+        }
+        if region.joins {
+            config["join"] = json!(true);
         }
         if region.clock_shift_ms != 0 {
             config["testing"] = json!({"clockShiftMs": region.clock_shift_ms});
@@ -248,6 +276,11 @@ impl Region {
     /// What it has logged last.
     pub(crate) fn last_lines(&self) -> String {
         last_lines(&self.log)
+    }
+
+    /// All that it has logged.
+    pub(crate) fn all_lines(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Starts a second process with this region's configuration, changed; answers with how it ended and

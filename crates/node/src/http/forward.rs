@@ -59,6 +59,12 @@ const AT_LEADER: &[&str] = &[
     "addNode",
     "removeNode",
     "listNodes",
+    "listRegions",
+    "drainRegion",
+    "cancelDrain",
+    "removeRegion",
+    "getTopology",
+    "putTopology",
 ];
 /// What reads data.
 const READS: &[&str] = &[

@@ -3,7 +3,7 @@
 //! connection ([`server`]) → [`observe`] (admission, metrics, session header) → [`router`] → [`forward`]
 //! (here, or at the region's leader) → one file a
 //! subject: [`read`], [`page`], [`several`], [`mod@write`], [`batch`], [`changes`], [`conflicts`], [`state`],
-//! [`admin`], [`probes`]. What they share: [`head`] reads headers, [`body`] bodies, [`path`] and [`query`]
+//! [`admin`], [`members`], [`probes`]. What they share: [`head`] reads headers, [`body`] bodies, [`path`] and [`query`]
 //! the address; [`problem`] is the one mapping of refusals.
 //!
 //! Everything is checked here, at the boundary, before it is proposed: nothing that is refused changes
@@ -22,6 +22,7 @@ mod depth;
 mod forward;
 mod head;
 mod media;
+mod members;
 mod neighbours;
 mod observe;
 mod page;

@@ -14,6 +14,7 @@ use super::problem::Refused;
 
 const COLLECTIONS: &str = "/v1/collections/";
 const LINKS: &str = "/v1/links/";
+const REGIONS: &str = "/v1/regions/";
 const CONFLICTS: &str = "/v1/conflicts/";
 
 /// The collection and key of `/v1/collections/{collection}/keys/{key}`.
@@ -45,6 +46,14 @@ pub(crate) fn link(path: &str) -> Result<String, Refused> {
         .strip_prefix(LINKS)
         .and_then(|rest| rest.rsplit_once('/'));
     let (name, _) = name.ok_or_else(|| nothing_at(path))?;
+    let name = decode(name).ok_or_else(|| nothing_at(path))?;
+    Ok(name.into_owned())
+}
+
+/// The region of `/v1/regions/{name}` and `/v1/regions/{name}/drain`.
+pub(crate) fn region(path: &str) -> Result<String, Refused> {
+    let name = path.strip_prefix(REGIONS).ok_or_else(|| nothing_at(path))?;
+    let name = name.strip_suffix("/drain").unwrap_or(name);
     let name = decode(name).ok_or_else(|| nothing_at(path))?;
     Ok(name.into_owned())
 }

@@ -15,8 +15,8 @@ use super::forward::Forward;
 use super::observe::Observe;
 use super::problem::Refused;
 use super::{
-    Answer, Http, admin, batch, changes, conflicts, neighbours, page, path, probes, read, several,
-    state, write,
+    Answer, Http, admin, batch, changes, conflicts, members, neighbours, page, path, probes, read,
+    several, state, write,
 };
 
 /// Where a region asks another one for its entries; no part of what is promised to people.
@@ -64,6 +64,12 @@ fn handler(route: &Route) -> Option<MethodRouter<Http>> {
         "listNodes" => routing::get(neighbours::list_nodes),
         "addNode" => routing::post(neighbours::add_node),
         "removeNode" => routing::delete(neighbours::remove_node),
+        "listRegions" => routing::get(members::list_regions),
+        "drainRegion" => routing::post(members::drain_region),
+        "cancelDrain" => routing::delete(members::cancel_drain),
+        "removeRegion" => routing::delete(members::remove_region),
+        "getTopology" => routing::get(members::get_topology),
+        "putTopology" => routing::put(members::put_topology),
         "putCollections" => routing::put(admin::put_collections),
         "openapi" => routing::get(probes::openapi),
         "health" => routing::get(probes::health),

@@ -235,6 +235,11 @@ impl Inbound {
                     let why = format!("the endpoint is region {}'s; check it", welcome.region);
                     return self.stop(slot, why);
                 }
+                let catalog = self.node.published.catalog();
+                if catalog.regions.is_retired(welcome.replica) {
+                    let who = catalog.regions.shown(welcome.replica);
+                    return self.stop(slot, format!("{who} is retired; take the link out"));
+                }
                 open.source = Some(welcome.replica);
                 let meter = &mut self.meters[slot];
                 if meter.source.replace(welcome.replica) != Some(welcome.replica) {

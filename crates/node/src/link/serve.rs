@@ -53,6 +53,11 @@ async fn converse(
                 region: node.identity.region.clone(),
                 replica: node.identity.replica,
             };
+            let regions = &node.published.catalog().regions;
+            if regions.is_retired(hello.replica) {
+                let who = regions.shown(hello.replica);
+                return Err(format!("{who} is retired and pulls nothing any more"));
+            }
             break Source::new(hello, me, SourceLimits::default()).map_err(|e| e.to_string())?;
         }
         push(&mut decoder, upstream.next().await)?;

@@ -1,0 +1,466 @@
+//! Members as this node sees and drives them: admitting this region when it joins, proving that what it wrote is
+//! elsewhere when it leaves, and changing who is a member.
+//!
+//! Every change is an entry that is decided upon the catalog and refused when the catalog has changed
+//! meanwhile. [`removal`] takes dead regions out, [`topology`] declares how regions are linked.
+
+pub(crate) mod removal;
+pub(crate) mod topology;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atoll_api::http::{
+    DrainProgress, DrainWait, JoinProgress, MemberList, MemberState as Shown, MemberStatus,
+};
+use atoll_core::layout::LayoutRefused;
+use atoll_core::member::{ChangeRefused, Member};
+use atoll_core::{Dot, MemberState, RegionName, ReplicaId, VersionVector};
+use atoll_store::region::NotChanged;
+use atoll_store::{Catalog, Command, Outcome};
+
+use crate::node::Inner;
+use crate::raft::Proposal;
+use crate::refusal::Refusal;
+
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
+/// What is known is noted once in this time, as long as it may decide admission.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
+const NOTES_MAX: usize = 64;
+/// A region heard of within this time counts as alive.
+pub(crate) const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why the members or the topology were not changed. Nothing of it was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MembersRefused {
+    #[error("there is no region {0}; /v1/regions lists them")]
+    NoSuchRegion(String),
+    #[error(transparent)]
+    NotChanged(#[from] NotChanged),
+    #[error("{0}; try again when that is done")]
+    UnderWay(String),
+    #[error("{region} cannot leave: {why}; declare another topology first")]
+    NeededByTopology { region: String, why: LayoutRefused },
+    #[error("{0} is this node's own region: ask another one")]
+    Own(String),
+    #[error("{0} is a member; drain it, or say force=true when it is dead for good")]
+    NeedsForce(String),
+    #[error("{region} is alive: {by} heard of it {ago_ms} ms ago; drain it instead")]
+    Alive {
+        region: String,
+        by: String,
+        ago_ms: u64,
+    },
+    #[error(
+        "{lost} entries of {region} are known to be lost: it announced {announced}, and {held} are held \
+         elsewhere; repeat with lost={lost}"
+    )]
+    LostNotConfirmed {
+        region: String,
+        lost: u64,
+        announced: u64,
+        held: u64,
+    },
+    #[error("{endpoint} of {region} belongs to store {store}, not to this one: check the endpoint")]
+    OtherStore {
+        region: RegionName,
+        endpoint: String,
+        store: String,
+    },
+    #[error("{endpoint} is said to be {region} and is {found}: check the endpoint")]
+    OtherRegion {
+        region: RegionName,
+        endpoint: String,
+        found: String,
+    },
+    #[error(
+        "{first} and {second} have the same replica id {replica}: one is a copy of the other; remove its data and start it anew"
+    )]
+    ReplicaTwice {
+        first: RegionName,
+        second: RegionName,
+        replica: String,
+    },
+    #[error("{0}")]
+    Incomplete(String),
+    #[error(transparent)]
+    NotProposed(#[from] Refusal),
+}
+
+impl From<ChangeRefused> for MembersRefused {
+    fn from(refused: ChangeRefused) -> Self {
+        NotChanged::from(refused).into()
+    }
+}
+
+/// What was known at some moments while this region joins.
+#[derive(Default)]
+pub(crate) struct Joining(Mutex<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    /// When, and all that was known of then; oldest first.
+    known: VecDeque<(Duration, VersionVector)>,
+    /// When the first note was made, and how many entries were here then.
+    began: Option<(Duration, u64)>,
+}
+
+impl Notes {
+    fn note(&mut self, now: Duration, known: VersionVector, applied: u64) {
+        self.began.get_or_insert((now, applied));
+        let is_due = self
+            .known
+            .back()
+            .is_none_or(|(at, _)| now >= *at + NOTED_EVERY);
+        if is_due {
+            self.known.push_back((now, known));
+        }
+        if self.known.len() > NOTES_MAX {
+            self.known.pop_front();
+        }
+    }
+
+    /// Whether all that was known at some moment less than `lag_max` ago is here.
+    fn is_within(&self, lag_max: Duration, now: Duration, applied: &VersionVector) -> bool {
+        self.known
+            .iter()
+            .rev()
+            .take_while(|(at, _)| now.saturating_sub(*at) <= lag_max)
+            .any(|(_, known)| applied.covers_all(known))
+    }
+
+    fn progress(
+        &self,
+        now: Duration,
+        known: &VersionVector,
+        applied: &VersionVector,
+    ) -> JoinProgress {
+        let missing = known.ahead_of(applied);
+        let pace = self.began.and_then(|(at, had)| {
+            let seconds = now.saturating_sub(at).as_secs_f64();
+            let gained = applied.total().saturating_sub(had);
+            #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+            (seconds > 0.5 && gained > 0).then(|| gained as f64 / seconds)
+        });
+        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds_left = pace.map(|pace| missing as f64 / pace);
+        JoinProgress {
+            applied: applied.total(),
+            known: applied.total() + missing,
+            seconds_left,
+        }
+    }
+}
+
+/// Takes this region where its state leads: from Joining to Active, from Draining to Retired.
+pub(crate) async fn drive(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(LOOKED_AT_EVERY).await;
+        if !inner.group.leads() {
+            continue;
+        }
+        let catalog = inner.published.catalog();
+        let next = match catalog.regions.state(inner.identity.replica) {
+            Some(MemberState::Joining) if is_admitted(&inner) => MemberState::Active,
+            Some(MemberState::Draining) if is_proved(&inner, &catalog) => MemberState::Retired,
+            Some(MemberState::Retired) => return,
+            Some(MemberState::Joining | MemberState::Active | MemberState::Draining) | None => {
+                continue;
+            }
+        };
+        match inner.change_member(inner.identity.replica, next, 0).await {
+            Ok(_) => tracing::info!(region = %inner.identity.region, state = next.name(), "member"),
+            Err(refused) => tracing::debug!(%refused, "the member's state did not change"),
+        }
+    }
+}
+
+fn is_admitted(inner: &Inner) -> bool {
+    let Some(known) = inner.known_elsewhere() else {
+        return false;
+    };
+    let (now, applied) = (inner.clock.elapsed(), inner.published.vector());
+    let mut notes = inner
+        .joining
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    notes.note(now, known, applied.total());
+    let lag_max = inner.config.objectives.max_lag.as_duration();
+    notes.is_within(lag_max, now, &applied)
+}
+
+fn is_proved(inner: &Inner, catalog: &Catalog) -> bool {
+    let progress = inner.drain_progress(catalog, inner.identity.replica);
+    progress.waiting_for.is_empty()
+}
+
+impl Inner {
+    /// Proposes a change of a member, decided upon the catalog as it is.
+    pub(crate) async fn change_member(
+        &self,
+        replica: ReplicaId,
+        state: MemberState,
+        last: u64,
+    ) -> Result<Dot, MembersRefused> {
+        let change = self
+            .published
+            .catalog()
+            .regions
+            .change(replica, state, last)?;
+        let now = self.clock.timestamp();
+        self.propose_change(Command::Member { now, change }).await
+    }
+
+    pub(crate) async fn propose_change(&self, command: Command) -> Result<Dot, MembersRefused> {
+        match self.group.propose(Proposal::new(command)).await? {
+            Outcome::Changed(result) => Ok(result?),
+            Outcome::Written(_) | Outcome::Merged(_) | Outcome::Configured(_) | Outcome::Done => {
+                Err(Refusal::Failed("a change had no outcome".into()).into())
+            }
+        }
+    }
+
+    /// All that other regions were heard to have; `None` before the first was heard.
+    fn known_elsewhere(&self) -> Option<VersionVector> {
+        let rows = self.peers.knowledge().matrix().into_iter();
+        rows.filter(|(replica, _)| *replica != self.identity.replica)
+            .map(|(_, vector)| vector)
+            .reduce(|mut all, vector| {
+                all.merge(&vector);
+                all
+            })
+    }
+
+    /// While this region joins: how far it is.
+    pub(crate) fn join_progress(&self) -> Option<JoinProgress> {
+        let catalog = self.published.catalog();
+        if catalog.regions.state(self.identity.replica) != Some(MemberState::Joining) {
+            return None;
+        }
+        let applied = self.published.vector();
+        let known = self.known_elsewhere().unwrap_or_default();
+        let notes = self
+            .joining
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Some(notes.progress(self.clock.elapsed(), &known, &applied))
+    }
+
+    /// What this region, or another one as last heard of, has durably.
+    fn durable_at(&self, replica: ReplicaId) -> VersionVector {
+        if replica == self.identity.replica {
+            (*self.published.vector()).clone()
+        } else {
+            self.peers.durable(replica).unwrap_or_default()
+        }
+    }
+
+    /// The highest sequence of a replica id that anyone was heard to have.
+    pub(crate) fn announced(&self, replica: ReplicaId) -> u64 {
+        let rows = self.peers.knowledge().matrix().into_iter();
+        let heard = rows.map(|(_, vector)| vector.get(replica)).max();
+        heard.unwrap_or(0).max(self.published.vector().get(replica))
+    }
+
+    /// Who, of those that stay, was not heard to have all that a region wrote.
+    pub(crate) fn drain_progress(&self, catalog: &Catalog, leaver: ReplicaId) -> DrainProgress {
+        let entries = self.announced(leaver);
+        let waits = catalog.regions.present().filter(|m| m.replica != leaver);
+        let waits = waits.map(|member| DrainWait {
+            region: catalog.regions.shown(member.replica),
+            missing: entries.saturating_sub(self.durable_at(member.replica).get(leaver)),
+        });
+        DrainProgress {
+            entries,
+            waiting_for: waits.filter(|wait| wait.missing > 0).collect(),
+        }
+    }
+
+    /// Where a region's nodes are: as the layout says, otherwise as this node was configured.
+    pub(crate) fn endpoints(&self, catalog: &Catalog, region: &RegionName) -> Vec<String> {
+        let declared = catalog.layout.as_ref();
+        let declared = declared.and_then(|agreed| agreed.layout.region(region));
+        match declared {
+            Some(declared) if !declared.endpoints.is_empty() => declared.endpoints.clone(),
+            Some(_) | None => {
+                let peers = self.config.peers.iter();
+                peers
+                    .filter(|peer| peer.region == region.as_str())
+                    .map(|peer| peer.endpoint.clone())
+                    .collect()
+            }
+        }
+    }
+
+    /// All members as this node knows them.
+    pub(crate) fn member_list(&self) -> MemberList {
+        let catalog = self.published.catalog();
+        let members = catalog.regions.members();
+        MemberList {
+            store: self.identity.store.to_string(),
+            region: self.identity.region.to_string(),
+            replica: self.identity.replica.to_string(),
+            revision: catalog
+                .layout
+                .as_ref()
+                .map_or(0, |agreed| agreed.layout.revision),
+            members: members
+                .map(|member| self.member_status(&catalog, member))
+                .collect(),
+        }
+    }
+
+    fn member_status(&self, catalog: &Catalog, member: &Member) -> MemberStatus {
+        let replica = member.replica;
+        let is_me = replica == self.identity.replica;
+        let vector = self.durable_at(replica);
+        let mut known = self.known_elsewhere().unwrap_or_default();
+        known.merge(&self.published.vector());
+        let shown = |(r, seq)| (catalog.regions.shown(r), seq);
+        let ago = |at| self.clock.elapsed().saturating_sub(at).as_secs_f64();
+        MemberStatus {
+            name: catalog.regions.shown(replica),
+            region: member.region.to_string(),
+            replica: replica.to_string(),
+            state: shown_state(member.state),
+            lag_entries: if member.is_retired() {
+                0
+            } else {
+                known.ahead_of(&vector)
+            },
+            vector: vector.iter().map(shown).collect(),
+            held: self.published.vector().get(replica),
+            announced: self.announced(replica),
+            heard_seconds_ago: self.peers.heard_at(replica).map(ago),
+            endpoints: self.endpoints(catalog, &member.region),
+            join: if is_me { self.join_progress() } else { None },
+            drain: (member.state == MemberState::Draining)
+                .then(|| self.drain_progress(catalog, replica)),
+            last: member.is_retired().then_some(member.last),
+        }
+    }
+
+    /// The member that people mean by a name: `eu~2` exactly, `eu` its latest life.
+    pub(crate) fn member_named(&self, name: &str) -> Result<Member, MembersRefused> {
+        let regions = &self.published.catalog().regions;
+        let exact = regions.members().find(|m| regions.shown(m.replica) == name);
+        let latest = name.parse::<RegionName>().ok();
+        let latest = latest.and_then(|name| regions.member(regions.replica(&name)?));
+        let found = latest.or(exact).cloned();
+        found.ok_or_else(|| MembersRefused::NoSuchRegion(name.to_owned()))
+    }
+
+    /// Lets a region leave.
+    pub(crate) async fn drain(&self, name: &str) -> Result<MemberStatus, MembersRefused> {
+        let member = self.member_named(name)?;
+        let catalog = self.published.catalog();
+        let shown = catalog.regions.shown(member.replica);
+        let change = catalog
+            .regions
+            .change(member.replica, MemberState::Draining, 0)?;
+        if let Some(other) = changing(&catalog) {
+            return Err(MembersRefused::UnderWay(other));
+        }
+        if let Some(agreed) = &catalog.layout {
+            let rest = agreed.layout.without(&member.region);
+            rest.check()
+                .map_err(|why| MembersRefused::NeededByTopology { region: shown, why })?;
+        }
+        let now = self.clock.timestamp();
+        self.propose_change(Command::Member { now, change }).await?;
+        Ok(self.status_of(member.replica))
+    }
+
+    /// Lets a region that was leaving stay.
+    pub(crate) async fn cancel_drain(&self, name: &str) -> Result<MemberStatus, MembersRefused> {
+        let member = self.member_named(name)?;
+        if member.state == MemberState::Joining {
+            let refused = ChangeRefused::NoWay {
+                region: name.to_owned(),
+                from: MemberState::Joining,
+                to: MemberState::Active,
+            };
+            return Err(refused.into());
+        }
+        self.change_member(member.replica, MemberState::Active, 0)
+            .await?;
+        Ok(self.status_of(member.replica))
+    }
+
+    fn status_of(&self, replica: ReplicaId) -> MemberStatus {
+        let catalog = self.published.catalog();
+        let known = catalog.regions.member(replica).cloned();
+        let member = known.unwrap_or_else(|| Member {
+            replica,
+            region: self.identity.region.clone(),
+            state: MemberState::Active,
+            revision: 0,
+            last: 0,
+        });
+        self.member_status(&catalog, &member)
+    }
+}
+
+/// A member that is changing at this moment, in words.
+pub(crate) fn changing(catalog: &Catalog) -> Option<String> {
+    let regions = &catalog.regions;
+    regions.present().find_map(|member| match member.state {
+        MemberState::Joining => Some(format!("{} is joining", regions.shown(member.replica))),
+        MemberState::Draining => Some(format!("{} is draining", regions.shown(member.replica))),
+        MemberState::Active | MemberState::Retired => None,
+    })
+}
+
+pub(crate) fn shown_state(state: MemberState) -> Shown {
+    match state {
+        MemberState::Joining => Shown::Joining,
+        MemberState::Active => Shown::Active,
+        MemberState::Draining => Shown::Draining,
+        MemberState::Retired => Shown::Retired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(components: &[(u64, u64)]) -> VersionVector {
+        let component = |&(replica, seq)| (ReplicaId(replica), seq);
+        components.iter().map(component).collect()
+    }
+
+    /// Caught: lag counted from the last note alone; and no note demanded at all.
+    #[test]
+    fn a_region_is_admitted_once_it_has_what_was_known_a_moment_ago() {
+        let seconds = Duration::from_secs;
+        let mut notes = Notes::default();
+        let lag_max = seconds(3);
+        let nothing = vector(&[]);
+        assert!(
+            !notes.is_within(lag_max, seconds(0), &nothing),
+            "nobody was heard"
+        );
+        for second in 0..10 {
+            notes.note(seconds(second), vector(&[(1, 100 + second)]), 0);
+        }
+        let within = |applied| notes.is_within(lag_max, seconds(9), &vector(&[(1, applied)]));
+        assert_eq!([105, 106, 109].map(within), [false, true, true]);
+        let is_within = notes.is_within(lag_max, seconds(13), &vector(&[(1, 500)]));
+        assert!(!is_within, "what is known is too old");
+    }
+
+    #[test]
+    fn progress_is_in_entries_and_seconds() {
+        let mut notes = Notes::default();
+        notes.note(Duration::ZERO, vector(&[(1, 300)]), 0);
+        let known = vector(&[(1, 300)]);
+        let progress = notes.progress(Duration::from_secs(2), &known, &vector(&[(1, 100)]));
+        assert_eq!((progress.applied, progress.known), (100, 300));
+        assert_eq!(progress.seconds_left, Some(4.0));
+        let progress = notes.progress(Duration::from_secs(2), &known, &vector(&[]));
+        assert_eq!(progress.seconds_left, None);
+    }
+}

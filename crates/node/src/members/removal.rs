@@ -1,0 +1,198 @@
+//! Removing a dead region: who heard of it last, what is known to be lost, and its retirement in its absence.
+//!
+//! Every member that answers is asked, so that the number is as exact as it can be and a region that anyone
+//! hears of is not removed by somebody who does not.
+
+use std::time::Duration;
+
+use atoll_api::http::{MemberList, Removed};
+use atoll_client::{Client, Settings};
+use atoll_core::member::Member;
+use atoll_core::{MemberState, ReplicaId};
+use futures_util::future;
+
+use super::{ALIVE_WITHIN, MembersRefused};
+use crate::node::Inner;
+
+/// For one member's answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// What is known of a region that is to be removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    /// The highest sequence that anyone saw announced.
+    announced: u64,
+    /// The highest sequence that a remaining member holds.
+    held: u64,
+    /// Who heard of it last, and when.
+    heard: Option<(Duration, String)>,
+    /// Who did not answer.
+    unheard: Vec<String>,
+}
+
+impl Found {
+    fn hear(&mut self, by: &str, ago: Duration) {
+        if self.heard.as_ref().is_none_or(|(last, _)| ago < *last) {
+            self.heard = Some((ago, by.to_owned()));
+        }
+    }
+
+    /// What `by` knows of the replica id.
+    fn take(&mut self, by: &str, list: &MemberList, replica: ReplicaId) {
+        let replica = replica.to_string();
+        for member in list.members.iter().filter(|m| m.replica == replica) {
+            self.announced = self.announced.max(member.announced);
+            self.held = self.held.max(member.held);
+            if let Some(seconds) = member.heard_seconds_ago {
+                self.hear(by, Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+            }
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.announced.saturating_sub(self.held)
+    }
+
+    fn check(&self, region: &str, lost: Option<u64>) -> Result<(), MembersRefused> {
+        if let Some((ago, by)) = &self.heard
+            && *ago < ALIVE_WITHIN
+        {
+            return Err(MembersRefused::Alive {
+                region: region.to_owned(),
+                by: by.clone(),
+                ago_ms: u64::try_from(ago.as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        if lost != Some(self.lost()) {
+            return Err(MembersRefused::LostNotConfirmed {
+                region: region.to_owned(),
+                lost: self.lost(),
+                announced: self.announced,
+                held: self.held,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Retires a dead region when `lost` is how many of its entries are known to be lost.
+    pub(crate) async fn remove(
+        &self,
+        name: &str,
+        force: bool,
+        lost: Option<u64>,
+    ) -> Result<Removed, MembersRefused> {
+        let member = self.member_named(name)?;
+        let replica = member.replica;
+        let region = self.published.catalog().regions.shown(replica);
+        if replica == self.identity.replica {
+            return Err(MembersRefused::Own(region));
+        }
+        if !force {
+            return Err(MembersRefused::NeedsForce(region));
+        }
+        let regions = &self.published.catalog().regions;
+        regions.change(replica, MemberState::Retired, 0)?;
+        let found = self.find_out(&member).await;
+        found.check(&region, lost)?;
+        self.change_member(replica, MemberState::Retired, found.held)
+            .await?;
+        Ok(Removed {
+            region,
+            replica: replica.to_string(),
+            last: found.held,
+            lost: found.lost(),
+            unheard: found.unheard,
+        })
+    }
+
+    async fn find_out(&self, dead: &Member) -> Found {
+        let catalog = self.published.catalog();
+        let replica = dead.replica;
+        let mut found = Found::default();
+        found.take(self.identity.region.as_str(), &self.member_list(), replica);
+        let others = catalog.regions.present();
+        let others = others.filter(|m| m.replica != self.identity.replica);
+        let asked = others.map(|member| {
+            let endpoints = self.endpoints(&catalog, &member.region);
+            async move { (member, ask_any(&endpoints).await) }
+        });
+        for (member, answer) in future::join_all(asked).await {
+            let by = catalog.regions.shown(member.replica);
+            let its_own = |list: &MemberList| list.replica == member.replica.to_string();
+            match answer.filter(its_own) {
+                Some(_) if member.replica == replica => found.hear(&by, Duration::ZERO),
+                Some(list) => found.take(&by, &list, replica),
+                None if member.replica == replica => {}
+                None => {
+                    let last_heard = self.peers.durable(member.replica).unwrap_or_default();
+                    found.held = found.held.max(last_heard.get(replica));
+                    found.unheard.push(by);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The first answer of a region's nodes to who the members are.
+pub(super) async fn ask_any(endpoints: &[String]) -> Option<MemberList> {
+    let settings = || Settings {
+        connect_timeout: ANSWER_WITHIN,
+        request_timeout: ANSWER_WITHIN,
+        attempts: 1,
+        ..Settings::default()
+    };
+    for endpoint in endpoints {
+        let Ok(client) = Client::with_settings(endpoint, settings()) else {
+            continue;
+        };
+        if let Ok(Ok(list)) = tokio::time::timeout(ANSWER_WITHIN, client.members()).await {
+            return Some(list);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found() -> Found {
+        Found {
+            announced: 10,
+            held: 7,
+            ..Found::default()
+        }
+    }
+
+    /// Caught: any number is right when some number is given.
+    #[test]
+    fn the_right_number_is_demanded() {
+        let wrong = |lost| found().check("ap", lost).unwrap_err();
+        for lost in [None, Some(0), Some(4)] {
+            let MembersRefused::LostNotConfirmed { lost: named, .. } = wrong(lost) else {
+                panic!("{lost:?}");
+            };
+            assert_eq!(named, 3);
+        }
+        assert_eq!(found().check("ap", Some(3)), Ok(()));
+    }
+
+    /// Caught: the last to be asked decides.
+    #[test]
+    fn a_region_that_anyone_hears_of_is_alive() {
+        let mut heard = found();
+        heard.hear("us", Duration::from_millis(900));
+        heard.hear("eu", Duration::from_secs(60));
+        let alive = heard.check("ap", Some(3));
+        let Err(MembersRefused::Alive { by, ago_ms, .. }) = alive else {
+            panic!("{alive:?}");
+        };
+        assert_eq!((by.as_str(), ago_ms), ("us", 900));
+        let mut silent = found();
+        silent.hear("us", ALIVE_WITHIN);
+        assert_eq!(silent.check("ap", Some(3)), Ok(()));
+    }
+}

@@ -1,0 +1,258 @@
+//! Declaring the topology: everything that can be wrong is found before the layout is written.
+
+use std::collections::BTreeMap;
+
+use atoll_api::http::{MemberList, TopologyDeclaration, TopologyRegion, TopologyStatus};
+use atoll_api::manifest::{self, LinkSpec, TopologyKind, TopologySpec};
+use atoll_core::layout::{Layout, LayoutRefused, LayoutRegion, Role, Topology};
+use atoll_core::{RegionName, StoreId};
+use atoll_store::region::NotChanged;
+use atoll_store::{Catalog, Command};
+use futures_util::future;
+
+use super::removal::ask_any;
+use super::{ALIVE_WITHIN, MembersRefused, changing};
+use crate::node::Inner;
+
+impl Inner {
+    /// The topology, and who was not yet heard to know of it.
+    pub(crate) fn topology(&self) -> TopologyStatus {
+        let catalog = self.published.catalog();
+        let Some(agreed) = &catalog.layout else {
+            return self.configured();
+        };
+        let layout = &agreed.layout;
+        let region = |region: &LayoutRegion| {
+            Some(TopologyRegion {
+                name: in_api(&region.name)?,
+                role: match region.role {
+                    Role::Leader => manifest::Role::Leader,
+                    Role::ReadOnly => manifest::Role::ReadOnly,
+                },
+                endpoints: self.endpoints(&catalog, &region.name),
+            })
+        };
+        TopologyStatus {
+            revision: layout.revision,
+            topology: Some(shown(&layout.topology)),
+            regions: layout.regions.iter().filter_map(region).collect(),
+            unheard: self.unheard(&catalog, false),
+        }
+    }
+
+    /// Before any was declared: what the configuration says.
+    fn configured(&self) -> TopologyStatus {
+        let peers = self.config.peers.iter();
+        let peers = peers.map(|peer| (&peer.region, vec![peer.endpoint.clone()]));
+        let me = std::iter::once((&self.config.region, Vec::new()));
+        let region = |(name, endpoints): (&String, Vec<String>)| {
+            Some(TopologyRegion {
+                name: name.parse().ok()?,
+                role: manifest::Role::Leader,
+                endpoints,
+            })
+        };
+        TopologyStatus {
+            revision: 0,
+            topology: None,
+            regions: me.chain(peers).filter_map(region).collect(),
+            unheard: Vec::new(),
+        }
+    }
+
+    /// Members that were not heard to have the current layout's entry; with `alive`, only those that were heard
+    /// of lately.
+    fn unheard(&self, catalog: &Catalog, alive: bool) -> Vec<String> {
+        let Some(agreed) = &catalog.layout else {
+            return Vec::new();
+        };
+        let now = self.clock.elapsed();
+        let lags = |replica| !self.durable_at(replica).covers(agreed.dot);
+        let is_alive = |replica| {
+            let heard = self.peers.heard_at(replica);
+            heard.is_some_and(|at| now.saturating_sub(at) < ALIVE_WITHIN)
+        };
+        let members = catalog.regions.present().map(|member| member.replica);
+        members
+            .filter(|&replica| lags(replica) && (!alive || is_alive(replica)))
+            .map(|replica| catalog.regions.shown(replica))
+            .collect()
+    }
+
+    /// Declares the topology.
+    pub(crate) async fn declare(
+        &self,
+        declaration: TopologyDeclaration,
+    ) -> Result<TopologyStatus, MembersRefused> {
+        let catalog = self.published.catalog();
+        let layout = self.layout_of(&catalog, declaration)?;
+        let checked = layout.check_after(catalog.layout.as_ref(), &catalog.regions);
+        checked.map_err(NotChanged::from)?;
+        if let Some(other) = changing(&catalog) {
+            return Err(MembersRefused::UnderWay(other));
+        }
+        if let Some(region) = self.unheard(&catalog, true).first() {
+            let what = format!("{region} has not heard of the last topology yet");
+            return Err(MembersRefused::UnderWay(what));
+        }
+        let asked = layout.regions.iter().map(|region| async move {
+            let answer = ask_any(&region.endpoints).await;
+            answer.map(|list| (region, list))
+        });
+        let answers: Vec<_> = future::join_all(asked)
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
+        check_answers(self.identity.store, &answers)?;
+        let now = self.clock.timestamp();
+        self.propose_change(Command::Layout { now, layout }).await?;
+        Ok(self.topology())
+    }
+
+    fn layout_of(
+        &self,
+        catalog: &Catalog,
+        declaration: TopologyDeclaration,
+    ) -> Result<Layout, MembersRefused> {
+        let TopologyDeclaration {
+            revision,
+            topology,
+            regions,
+        } = declaration;
+        let now = catalog
+            .layout
+            .as_ref()
+            .map_or(0, |agreed| agreed.layout.revision);
+        let region = |region: TopologyRegion| {
+            let name = in_core(&region.name);
+            LayoutRegion {
+                endpoints: if region.endpoints.is_empty() {
+                    self.endpoints(catalog, &name)
+                } else {
+                    region.endpoints
+                },
+                role: match region.role {
+                    manifest::Role::Leader => Role::Leader,
+                    manifest::Role::ReadOnly => Role::ReadOnly,
+                },
+                name,
+            }
+        };
+        let regions: Vec<LayoutRegion> = regions.into_iter().map(region).collect();
+        let names = || regions.iter().map(|region| region.name.clone()).collect();
+        let all = |names: Vec<manifest::RegionName>| names.iter().map(in_core).collect();
+        let lacks = |what: &str| MembersRefused::Incomplete(format!("topology.{what} is missing"));
+        let topology = match topology.kind {
+            TopologyKind::AllToAll => Topology::AllToAll,
+            TopologyKind::Ring => Topology::Ring {
+                order: topology.order.map_or_else(names, all),
+            },
+            TopologyKind::Star => Topology::Star {
+                hub: in_core(&topology.hub.ok_or_else(|| lacks("hub"))?),
+            },
+            TopologyKind::Custom => {
+                let links = topology.links.ok_or_else(|| lacks("links"))?;
+                let link = |LinkSpec { from, to }: &LinkSpec| (in_core(from), in_core(to));
+                Topology::Custom {
+                    links: links.iter().map(link).collect(),
+                }
+            }
+        };
+        Ok(Layout {
+            revision: revision.unwrap_or(now) + 1,
+            topology,
+            regions,
+        })
+    }
+}
+
+/// Whether those that answered are who they are said to be.
+fn check_answers(
+    store: StoreId,
+    answers: &[(&LayoutRegion, MemberList)],
+) -> Result<(), MembersRefused> {
+    let mut seen: BTreeMap<&str, &RegionName> = BTreeMap::new();
+    for (region, list) in answers {
+        let endpoint = || region.endpoints.first().cloned().unwrap_or_default();
+        if list.store != store.to_string() {
+            return Err(MembersRefused::OtherStore {
+                region: region.name.clone(),
+                endpoint: endpoint(),
+                store: list.store.clone(),
+            });
+        }
+        if let Some(first) = seen.insert(&list.replica, &region.name) {
+            return Err(MembersRefused::ReplicaTwice {
+                first: first.clone(),
+                second: region.name.clone(),
+                replica: list.replica.clone(),
+            });
+        }
+        if list.region != region.name.as_str() {
+            return Err(MembersRefused::OtherRegion {
+                region: region.name.clone(),
+                endpoint: endpoint(),
+                found: list.region.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn shown(topology: &Topology) -> TopologySpec {
+    let mut spec = TopologySpec {
+        kind: TopologyKind::AllToAll,
+        order: None,
+        hub: None,
+        links: None,
+        failover_after: None,
+    };
+    match topology {
+        Topology::AllToAll => {}
+        Topology::Ring { order } => {
+            spec.kind = TopologyKind::Ring;
+            spec.order = Some(order.iter().filter_map(in_api).collect());
+        }
+        Topology::Star { hub } => {
+            spec.kind = TopologyKind::Star;
+            spec.hub = in_api(hub);
+        }
+        Topology::Custom { links } => {
+            spec.kind = TopologyKind::Custom;
+            let link = |(from, to): &(RegionName, RegionName)| {
+                let (from, to) = (in_api(from)?, in_api(to)?);
+                Some(LinkSpec { from, to })
+            };
+            spec.links = Some(links.iter().filter_map(link).collect());
+        }
+    }
+    spec
+}
+
+fn in_api(name: &RegionName) -> Option<manifest::RegionName> {
+    name.as_str().parse().ok()
+}
+
+fn in_core(name: &manifest::RegionName) -> RegionName {
+    name.as_str()
+        .parse()
+        .expect("both follow the rules of a DNS label of 40 bytes")
+}
+
+/// The reason by which a layout is refused, for the one mapping to HTTP.
+pub(crate) fn reason(refused: &LayoutRefused) -> atoll_api::http::Reason {
+    use atoll_api::http::Reason;
+    match refused {
+        LayoutRefused::Moved { .. } => Reason::ChangeUnderWay,
+        LayoutRefused::UnknownRegion { what, .. } if what.contains("hub") => Reason::HubNotARegion,
+        LayoutRefused::UnknownRegion { .. } | LayoutRefused::MemberLeftOut(_) => {
+            Reason::UnknownRegion
+        }
+        LayoutRefused::Unreachable { .. } => Reason::UnreachableRegion,
+        LayoutRefused::NoRegions
+        | LayoutRefused::RegionTwice(_)
+        | LayoutRefused::RingOrder(_)
+        | LayoutRefused::BadLink(..) => Reason::InvalidTopology,
+    }
+}
