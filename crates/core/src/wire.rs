@@ -7,16 +7,14 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 
-use crate::content::{Content, Value};
-use crate::counter::{Floor, Position};
-use crate::entry::{Entry, Operation, SlotWrite};
+use crate::entry::{Entry, Operation};
 use crate::hlc::Timestamp;
 use crate::ids::{CollectionName, Dot, Key, ReplicaId};
-use crate::intent::{Action, Intent, Precondition};
-use crate::path::Path;
 use crate::version_vector::VersionVector;
 
+mod intents;
 pub mod membership;
+mod writes;
 
 /// Format version of entry frames.
 pub const ENTRY_VERSION: u8 = 1;
@@ -154,7 +152,9 @@ pub mod pb {
     use prost::Message;
     use prost::bytes::Bytes;
 
+    pub use super::intents::pb::*;
     pub use super::membership::{Layout, LayoutLink, LayoutRegion, MemberChange};
+    pub use super::writes::pb::*;
 
     /// A version vector: two lists of equal length.
     #[derive(Clone, PartialEq, Message)]
@@ -231,134 +231,6 @@ pub mod pb {
         /// Slot writes.
         #[prost(message, repeated, tag = "4")]
         pub writes: Vec<SlotWrite>,
-    }
-
-    /// A slot write.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct SlotWrite {
-        /// Encoded path.
-        #[prost(bytes = "bytes", tag = "1")]
-        pub path: Bytes,
-        /// What to do.
-        #[prost(oneof = "slot_write::Kind", tags = "2, 3, 4, 5, 6, 7, 8")]
-        pub kind: Option<slot_write::Kind>,
-        /// Assign: take what was seen below.
-        #[prost(bool, tag = "9")]
-        pub clear: bool,
-        /// Assign: the writer saw nothing there.
-        #[prost(bool, tag = "10")]
-        pub creates: bool,
-    }
-
-    /// Kinds of slot writes.
-    pub mod slot_write {
-        /// What to do.
-        #[derive(Clone, PartialEq, prost::Oneof)]
-        pub enum Kind {
-            /// Assign a value.
-            #[prost(message, tag = "2")]
-            Value(super::Value),
-            /// Assign an object mark.
-            #[prost(bool, tag = "3")]
-            Object(bool),
-            /// Assign a tombstone.
-            #[prost(bool, tag = "4")]
-            Tombstone(bool),
-            /// Mark an element.
-            #[prost(bool, tag = "5")]
-            Mark(bool),
-            /// Drop an element.
-            #[prost(bool, tag = "6")]
-            Drop(bool),
-            /// Add to a counter.
-            #[prost(sint64, tag = "7")]
-            Add(i64),
-            /// Reset a counter.
-            #[prost(message, tag = "8")]
-            Reset(super::Reset),
-        }
-    }
-
-    /// A value.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct Value {
-        /// Media type; empty for JSON.
-        #[prost(string, tag = "1")]
-        pub media: String,
-        /// Bytes.
-        #[prost(bytes = "bytes", tag = "2")]
-        pub data: Bytes,
-    }
-
-    /// A counter's reset.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct Reset {
-        /// What was seen, by origin.
-        #[prost(message, repeated, tag = "1")]
-        pub floors: Vec<Floor>,
-    }
-
-    /// What a reset has seen of one origin.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct Floor {
-        /// Origin.
-        #[prost(fixed64, tag = "1")]
-        pub replica: u64,
-        /// Position: sequence.
-        #[prost(uint64, tag = "2")]
-        pub seq: u64,
-        /// Position: index within the entry.
-        #[prost(uint32, tag = "3")]
-        pub index: u32,
-        /// Sum, i128 in 16 bytes little-endian.
-        #[prost(bytes = "vec", tag = "4")]
-        pub total: Vec<u8>,
-    }
-
-    /// An intent.
-    #[derive(Clone, PartialEq, Message)]
-    pub struct Intent {
-        /// Collection name.
-        #[prost(string, tag = "1")]
-        pub collection: String,
-        /// Key.
-        #[prost(bytes = "bytes", tag = "2")]
-        pub key: Bytes,
-        /// What to do.
-        #[prost(oneof = "intent::Action", tags = "3, 4, 5, 6")]
-        pub action: Option<intent::Action>,
-        /// If-Match fingerprint, 16 bytes little-endian; empty = none.
-        #[prost(bytes = "vec", tag = "7")]
-        pub if_match: Vec<u8>,
-        /// If-None-Match: *.
-        #[prost(bool, tag = "8")]
-        pub if_absent: bool,
-        /// If-Match: *.
-        #[prost(bool, tag = "9")]
-        pub if_present: bool,
-        /// What the client had seen.
-        #[prost(message, optional, tag = "10")]
-        pub context: Option<Vector>,
-    }
-
-    /// Actions of intents.
-    pub mod intent {
-        /// What to do.
-        #[derive(Clone, PartialEq, prost::Oneof)]
-        pub enum Action {
-            /// Put.
-            #[prost(message, tag = "3")]
-            Put(super::Value),
-            /// Merge patch text.
-            #[prost(bytes = "bytes", tag = "4")]
-            Patch(prost::bytes::Bytes),
-            /// Delete.
-            #[prost(bool, tag = "5")]
-            Delete(bool),
-            /// Typed operations text.
-            #[prost(bytes = "bytes", tag = "6")]
-            Ops(prost::bytes::Bytes),
-        }
     }
 }
 
@@ -503,208 +375,6 @@ impl TryFrom<pb::Operation> for Operation {
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<&Value> for pb::Value {
-    fn from(value: &Value) -> Self {
-        let media = value.media.as_deref().unwrap_or_default().to_owned();
-        pb::Value {
-            media,
-            data: value.data.clone(),
-        }
-    }
-}
-
-impl From<pb::Value> for Value {
-    fn from(value: pb::Value) -> Self {
-        let media = (!value.media.is_empty()).then(|| value.media.into());
-        Value {
-            media,
-            data: value.data,
-        }
-    }
-}
-
-impl From<&SlotWrite> for pb::SlotWrite {
-    fn from(write: &SlotWrite) -> Self {
-        use pb::slot_write::Kind;
-        let path = write.path().bytes();
-        let plain = |kind| pb::SlotWrite {
-            path: path.clone(),
-            kind: Some(kind),
-            clear: false,
-            creates: false,
-        };
-        match write {
-            SlotWrite::Assign {
-                path: _,
-                content,
-                clear,
-                creates,
-            } => {
-                let kind = match content {
-                    Content::Value(value) => Kind::Value(value.into()),
-                    Content::Object => Kind::Object(true),
-                    Content::Tombstone => Kind::Tombstone(true),
-                };
-                pb::SlotWrite {
-                    clear: *clear,
-                    creates: *creates,
-                    ..plain(kind)
-                }
-            }
-            SlotWrite::Mark { .. } => plain(Kind::Mark(true)),
-            SlotWrite::Drop { .. } => plain(Kind::Drop(true)),
-            SlotWrite::Add { path: _, delta } => plain(Kind::Add(*delta)),
-            SlotWrite::Reset { path: _, floors } => plain(Kind::Reset(pb::Reset {
-                floors: floors.iter().map(Into::into).collect(),
-            })),
-        }
-    }
-}
-
-impl TryFrom<pb::SlotWrite> for SlotWrite {
-    type Error = BadFrame;
-    fn try_from(write: pb::SlotWrite) -> Result<Self, BadFrame> {
-        use pb::slot_write::Kind;
-        let pb::SlotWrite {
-            path,
-            kind,
-            clear,
-            creates,
-        } = write;
-        let path = Path::from_encoded(path).ok_or_else(|| malformed("a path that is none"))?;
-        let assign = |path, content| SlotWrite::Assign {
-            path,
-            content,
-            clear,
-            creates,
-        };
-        Ok(
-            match kind.ok_or_else(|| malformed("a slot write of an unknown kind"))? {
-                Kind::Value(value) => assign(path, Content::Value(value.into())),
-                Kind::Object(_) => assign(path, Content::Object),
-                Kind::Tombstone(_) => assign(path, Content::Tombstone),
-                Kind::Mark(_) => SlotWrite::Mark { path },
-                Kind::Drop(_) => SlotWrite::Drop { path },
-                Kind::Add(delta) => SlotWrite::Add { path, delta },
-                Kind::Reset(reset) => {
-                    let floors = reset
-                        .floors
-                        .into_iter()
-                        .map(TryInto::try_into)
-                        .collect::<Result<_, _>>()?;
-                    SlotWrite::Reset { path, floors }
-                }
-            },
-        )
-    }
-}
-
-impl From<&Floor> for pb::Floor {
-    fn from(floor: &Floor) -> Self {
-        let Floor {
-            replica,
-            position,
-            total,
-        } = floor;
-        let total = total.to_le_bytes().to_vec();
-        pb::Floor {
-            replica: replica.0,
-            seq: position.seq,
-            index: position.index,
-            total,
-        }
-    }
-}
-
-impl TryFrom<pb::Floor> for Floor {
-    type Error = BadFrame;
-    fn try_from(floor: pb::Floor) -> Result<Self, BadFrame> {
-        let total = floor
-            .total
-            .try_into()
-            .map_err(|_| malformed("a sum that is not 16 bytes"))?;
-        Ok(Floor {
-            replica: ReplicaId(floor.replica),
-            position: Position {
-                seq: floor.seq,
-                index: floor.index,
-            },
-            total: i128::from_le_bytes(total),
-        })
-    }
-}
-
-impl From<&Intent> for pb::Intent {
-    fn from(intent: &Intent) -> Self {
-        let Intent {
-            collection,
-            key,
-            action,
-            precondition,
-            context,
-        } = intent;
-        let action = match action {
-            Action::Put(value) => pb::intent::Action::Put(value.into()),
-            Action::Patch(patch) => pb::intent::Action::Patch(patch.clone()),
-            Action::Delete => pb::intent::Action::Delete(true),
-            Action::Ops(ops) => pb::intent::Action::Ops(ops.clone()),
-        };
-        let if_match = match precondition {
-            Some(Precondition::Matches(tag)) => tag.to_le_bytes().to_vec(),
-            Some(Precondition::Absent | Precondition::Present) | None => vec![],
-        };
-        pb::Intent {
-            collection: collection.as_str().to_owned(),
-            key: key.bytes(),
-            action: Some(action),
-            if_match,
-            if_absent: *precondition == Some(Precondition::Absent),
-            if_present: *precondition == Some(Precondition::Present),
-            context: context.as_ref().map(Into::into),
-        }
-    }
-}
-
-impl TryFrom<pb::Intent> for Intent {
-    type Error = BadFrame;
-    fn try_from(intent: pb::Intent) -> Result<Self, BadFrame> {
-        let pb::Intent {
-            collection,
-            key,
-            action,
-            if_match,
-            if_absent,
-            if_present,
-            context,
-        } = intent;
-        let precondition = match (if_match.as_slice(), if_absent, if_present) {
-            ([], false, false) => None,
-            ([], true, false) => Some(Precondition::Absent),
-            ([], false, true) => Some(Precondition::Present),
-            (tag, false, false) => {
-                let tag = tag
-                    .try_into()
-                    .map_err(|_| malformed("a fingerprint that is not 16 bytes"))?;
-                Some(Precondition::Matches(u128::from_le_bytes(tag)))
-            }
-            _ => return Err(malformed("an intent with two preconditions")),
-        };
-        let action = match action.ok_or_else(|| malformed("an intent of an unknown kind"))? {
-            pb::intent::Action::Put(value) => Action::Put(value.into()),
-            pb::intent::Action::Patch(patch) => Action::Patch(patch),
-            pb::intent::Action::Delete(_) => Action::Delete,
-            pb::intent::Action::Ops(ops) => Action::Ops(ops),
-        };
-        Ok(Intent {
-            collection: collection.parse().map_err(malformed)?,
-            key: Key::new(key).map_err(malformed)?,
-            action,
-            precondition,
-            context: context.map(TryInto::try_into).transpose()?,
         })
     }
 }
