@@ -1,13 +1,17 @@
 //! State and administration: status, links, collections, metrics.
 
 use atoll_api::http::{
-    CollectionList, LinkList, LinkStatus, Progress, Readiness, Status, media_type,
+    CollectionList, LinkList, LinkStatus, NodeAddress, NodeList, Progress, Readiness, Status,
+    media_type,
 };
 use reqwest::{Method, StatusCode};
 
 use crate::client::{Client, Request};
 use crate::data::to_json;
 use crate::error::ClientError;
+
+/// A new node may be sent all there is meanwhile.
+const JOIN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3600);
 
 impl Client {
     /// The node's view of its region and of the others.
@@ -26,6 +30,38 @@ impl Client {
     pub async fn links(&self) -> Result<LinkList, ClientError> {
         let request = Request::new(Method::GET, self.address(&["v1", "links"])?);
         self.json(&self.ask(request).await?)
+    }
+
+    /// The nodes of the server's region, as its leader knows them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn nodes(&self) -> Result<NodeList, ClientError> {
+        let request = Request::new(Method::GET, self.address(&["v1", "nodes"])?);
+        self.json(&self.ask(request).await?)
+    }
+
+    /// Makes the running, empty node at `address` one of the region's; returns when it has a vote.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn add_node(&self, address: &str) -> Result<NodeList, ClientError> {
+        let body = to_json(&NodeAddress {
+            address: address.to_owned(),
+        });
+        let request = Request::new(Method::POST, self.address(&["v1", "nodes"])?)
+            .body(media_type::JSON, body)
+            .patience(Some(JOIN_PATIENCE));
+        self.json(&self.ask(request).await?)
+    }
+
+    /// Removes a node from the server's region, also one that is gone.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove_node(&self, name: &str) -> Result<NodeList, ClientError> {
+        let url = self.address(&["v1", "nodes", name])?;
+        self.json(&self.ask(Request::new(Method::DELETE, url)).await?)
     }
 
     /// Stops pulling over one link (`source:target`).

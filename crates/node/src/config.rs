@@ -162,6 +162,9 @@ pub struct TestingConfig {
     /// Milliseconds by which the wall clock is off.
     #[serde(default)]
     pub clock_shift_ms: i64,
+    /// Commands applied between two flushes, and kept behind the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands_kept: Option<u64>,
 }
 
 /// How long an entry waits before a neighbour is asked.

@@ -184,6 +184,10 @@ impl Node {
             formed.record.id,
             formed.record.founders.clone(),
             Network::new(neighbours.clone(), identity.clone()),
+            config
+                .testing
+                .as_ref()
+                .and_then(|testing| testing.commands_kept),
         )
         .await
         .map_err(StartError::Raft)?;

@@ -93,6 +93,18 @@ pub(crate) fn of(inner: &Inner) -> Status {
     }
 }
 
+/// Whether the region's log has what every region's begins with: its name, and the collections as configured.
+fn is_begun(inner: &Inner) -> bool {
+    let catalog = inner.published.catalog();
+    let is_announced = catalog.regions.name(inner.identity.replica).is_some();
+    let declares = inner
+        .config
+        .collections
+        .as_ref()
+        .is_some_and(|c| !c.is_empty());
+    is_announced && (!declares || !catalog.collections.is_empty())
+}
+
 /// The leader's address, while there is one.
 fn leader(inner: &Inner) -> Option<String> {
     if inner.group.leads() {
@@ -151,7 +163,7 @@ pub(crate) fn readiness(inner: &Inner) -> Readiness {
         Progress::Failed
     } else if inner.is_draining() {
         Progress::Draining
-    } else if inner.published.is_replacing() {
+    } else if inner.published.is_replacing() || !is_begun(inner) {
         Progress::Starting
     } else if !inner.group.leads() && inner.group.leader().is_none() {
         Progress::Electing

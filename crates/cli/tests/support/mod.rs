@@ -1,6 +1,7 @@
 //! Real `atoll node` processes on loopback, and what their tests share.
 //!
 //! - [`store`]: configuration files; nodes started, killed and started again on the same port and data
+//! - [`nodes`]: the same for the nodes of one region
 //! - [`ports`]: ports that no other test takes meanwhile
 //! - [`proxy`]: delays or cuts what passes between two regions
 //! - [`equal`]: regions compared page by page
@@ -17,6 +18,7 @@
 
 pub(crate) mod equal;
 pub(crate) mod history;
+pub(crate) mod nodes;
 pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod store;

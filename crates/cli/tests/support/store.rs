@@ -324,7 +324,7 @@ impl Drop for Stopped {
     }
 }
 
-fn spawn(config: &Path, log: &Path) -> Child {
+pub(crate) fn spawn(config: &Path, log: &Path) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log);
     let log: File = log.unwrap();
     Command::new(env!("CARGO_BIN_EXE_atoll"))
@@ -339,7 +339,7 @@ fn spawn(config: &Path, log: &Path) -> Child {
         .unwrap()
 }
 
-fn last_lines(log: &Path) -> String {
+pub(crate) fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

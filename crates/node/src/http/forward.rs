@@ -123,25 +123,17 @@ where
         let http = self.http.clone();
         let was_forwarded = request.headers().contains_key(FORWARDED);
         Box::pin(async move {
-            let until = Instant::now() + LEADER_WITHIN;
-            let placed = match need {
-                Ok(need) => place(&http, need, was_forwarded, until)
-                    .await
-                    .map(|p| (p, need)),
-                Err(refused) => Err(refused),
+            let answered = async {
+                let until = Instant::now() + LEADER_WITHIN;
+                let handling = Handling {
+                    http: &http,
+                    need: need?,
+                    was_forwarded,
+                    until,
+                };
+                handling.answer(&mut inner, request).await
             };
-            match placed {
-                Ok((Place::Here, _)) => inner.call(request).await,
-                Ok((Place::At(leader), need)) => {
-                    let answer = hand_on(&http, leader, need, until, request).await;
-                    match answer {
-                        Ok(Handed::Answer(response)) => Ok(response),
-                        Ok(Handed::Back(request)) => inner.call(request).await,
-                        Err(refused) => Ok(refused.into_response()),
-                    }
-                }
-                Err(refused) => Ok(refused.into_response()),
-            }
+            Ok(answered.await.unwrap_or_else(IntoResponse::into_response))
         })
     }
 }
@@ -161,13 +153,6 @@ enum Need {
 enum Place {
     Here,
     At(RegionNode),
-}
-
-/// What became of a request that was handed on.
-enum Handed {
-    Answer(Response),
-    /// This node leads by now.
-    Back(Request),
 }
 
 fn need(request: &Request) -> Result<Need, Refused> {
@@ -213,33 +198,78 @@ fn consistency(headers: &HeaderMap) -> Result<Consistency, Refused> {
         })
 }
 
-/// Where a request is answered; waits for a leader until then.
-async fn place(
-    http: &Http,
+/// A request that needs the leader, until it has found one that takes it.
+struct Handling<'a> {
+    http: &'a Http,
     need: Need,
     was_forwarded: bool,
     until: Instant,
-) -> Result<Place, Refused> {
-    let group = &http.node().0.group;
-    let mut changes = group.raft.server_metrics();
-    loop {
-        if group.leads() {
-            return match need {
-                Need::CurrentState if group.current().await.is_err() => Err(no_leader()),
-                _ => Ok(Place::Here),
+}
+
+impl Handling<'_> {
+    async fn answer<S>(&self, here: &mut S, request: Request) -> Result<Response, Refused>
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        let (parts, body) = request.into_parts();
+        let body = body::read(self.http, &Head::default(), body, REQUEST_BYTES_MAX).await?;
+        let is_safe = parts.method.is_safe() || is_read(&parts);
+        loop {
+            let lost = match self.place().await? {
+                Place::Here => {
+                    let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+                    let Ok(response) = here.call(request).await;
+                    if self.was_forwarded || !leads_no_more(&response) {
+                        return Ok(response);
+                    }
+                    Lost::Unsent
+                }
+                Place::At(leader) => {
+                    match try_hand_on(self.http, &leader, &parts, body.clone()).await {
+                        Ok(response) => return Ok(response),
+                        Err(lost) => lost,
+                    }
+                }
             };
-        }
-        if was_forwarded {
-            return Err(no_leader());
-        }
-        if let Some((_, leader)) = group.leader() {
-            return Ok(Place::At(leader));
-        }
-        match tokio::time::timeout_at(until, changes.changed()).await {
-            Ok(Ok(())) => {}
-            _ => return Err(no_leader()),
+            if matches!(lost, Lost::Sent) && !is_safe {
+                return Err(unknown());
+            }
+            if Instant::now() + TRY_AGAIN >= self.until {
+                return Err(no_leader());
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
         }
     }
+
+    /// Where the request is answered; waits for a leader.
+    async fn place(&self) -> Result<Place, Refused> {
+        let group = &self.http.node().0.group;
+        let mut changes = group.raft.server_metrics();
+        loop {
+            if group.leads() {
+                return match self.need {
+                    Need::CurrentState if group.current().await.is_err() => Err(no_leader()),
+                    _ => Ok(Place::Here),
+                };
+            }
+            if self.was_forwarded {
+                return Err(no_leader());
+            }
+            if let Some((_, leader)) = group.leader() {
+                return Ok(Place::At(leader));
+            }
+            match tokio::time::timeout_at(self.until, changes.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(no_leader()),
+            }
+        }
+    }
+}
+
+/// Whether this node refused because it leads no more: it has changed nothing then.
+fn leads_no_more(response: &Response) -> bool {
+    let refused = response.extensions().get::<Refused>();
+    refused.and_then(|refused| refused.0.reason()) == Some(Reason::NoLeader)
 }
 
 fn no_leader() -> Refused {
@@ -247,38 +277,6 @@ fn no_leader() -> Refused {
         Reason::NoLeader,
         "the region has no leader that a majority of its nodes confirms; try again",
     )
-}
-
-/// Hands a request on to `leader`, and to the next one while a leader is gone or leads no more.
-async fn hand_on(
-    http: &Http,
-    mut leader: RegionNode,
-    need: Need,
-    until: Instant,
-    request: Request,
-) -> Result<Handed, Refused> {
-    let (parts, body) = request.into_parts();
-    let body = body::read(http, &Head::default(), body, REQUEST_BYTES_MAX).await?;
-    let is_safe = parts.method.is_safe() || is_read(&parts);
-    loop {
-        match try_hand_on(http, &leader, &parts, body.clone()).await {
-            Ok(response) => return Ok(Handed::Answer(response)),
-            Err(Lost::Unsent) => {}
-            Err(Lost::Sent) if is_safe => {}
-            Err(Lost::Sent) => return Err(unknown()),
-        }
-        if Instant::now() + TRY_AGAIN >= until {
-            return Err(no_leader());
-        }
-        tokio::time::sleep(TRY_AGAIN).await;
-        match place(http, need, false, until).await? {
-            Place::At(next) => leader = next,
-            Place::Here => {
-                let body = Body::from(body.clone());
-                return Ok(Handed::Back(Request::from_parts(parts, body)));
-            }
-        }
-    }
 }
 
 /// Why a request was not answered by the leader.

@@ -18,9 +18,8 @@ use crate::refusal::Refusal;
 /// A leader that is silent for one to two of these is replaced: writes go on within 3 s.
 const ELECTION_MS: (u64, u64) = (500, 1000);
 const HEARTBEAT_MS: u64 = 150;
-/// How many commands are applied between two flushes, and how many are kept behind the last: a node that
-/// lacks more is sent the whole state.
-const FLUSH_EVERY: u64 = 10_000;
+/// How many commands are applied between two flushes, and kept behind the last: a node that lacks more is
+/// sent the whole state.
 const COMMANDS_KEPT: u64 = 10_000;
 /// How long a stop waits for another node to lead.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
@@ -78,15 +77,17 @@ impl Group {
         me: u64,
         founders: RegionNodes,
         network: Network,
+        commands_kept: Option<u64>,
     ) -> Result<Group, String> {
+        let kept = commands_kept.unwrap_or(COMMANDS_KEPT);
         let config = Config {
             cluster_name: region.store().to_string(),
             heartbeat_interval: HEARTBEAT_MS,
             election_timeout_min: ELECTION_MS.0,
             election_timeout_max: ELECTION_MS.1,
             enable_pre_vote: Some(true),
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(FLUSH_EVERY),
-            max_in_snapshot_log_to_keep: COMMANDS_KEPT,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(kept),
+            max_in_snapshot_log_to_keep: kept,
             ..Config::default()
         };
         let config = config.validate().map_err(|e| e.to_string())?;
@@ -226,12 +227,18 @@ impl Group {
         if self.raft.trigger().transfer_leader(heir.id).await.is_err() {
             return false;
         }
-        let mut leadership = self.leadership();
-        let lost = leadership.wait_for(|leads| !leads);
-        matches!(
-            tokio::time::timeout(HAND_OVER_WITHIN, lost).await,
-            Ok(Ok(_))
-        )
+        // Until this node knows whom to hand requests on to, not only until it leads no more.
+        let mut changes = self.raft.server_metrics();
+        let known = async {
+            while self.leads() || self.leader().is_none() {
+                if changes.changed().await.is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        let known = tokio::time::timeout(HAND_OVER_WITHIN, known).await;
+        known.unwrap_or(false)
     }
 
     /// As [`Group::propose`]; tries again for as long as this node leads and Raft does not take the command,

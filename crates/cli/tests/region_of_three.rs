@@ -1,0 +1,330 @@
+//! A region of three nodes: its leader killed again and again under writers, nodes restarted in turn, a disk
+//! lost, a node that was away for too long, and a leader that does not know that it leads no more.
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may print what it measured, and fail by panicking"
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use atoll_api::http::NodeRole;
+use atoll_client::{Client, Content, ReadOptions, WriteOptions};
+use serde_json::json;
+use support::nodes::{Node, Nodes};
+use support::until;
+
+const WRITERS: usize = 16;
+/// Writes acknowledged before each kill.
+const WRITES_BETWEEN: usize = 100;
+
+/// What the writers know.
+#[derive(Default)]
+struct Book {
+    /// Key → value and dot.
+    acknowledged: BTreeMap<String, (String, String)>,
+    /// When the last write was acknowledged that was sent after [`Book::since`].
+    after: Option<Instant>,
+    since: Option<Instant>,
+    failures: BTreeMap<String, usize>,
+    slowest: Duration,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Book>>);
+
+impl Shared {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn acknowledged(&self, key: String, value: String, dot: String, sent: Instant) {
+        let mut book = self.book();
+        let now = Instant::now();
+        book.slowest = book.slowest.max(now - sent);
+        if book.after.is_none() && book.since.is_some_and(|since| now >= since) {
+            book.after = Some(now);
+        }
+        book.acknowledged.insert(key, (value, dot));
+    }
+
+    async fn more(&self) {
+        let before = self.book().acknowledged.len();
+        until("writes go on", async || {
+            (self.book().acknowledged.len() >= before + WRITES_BETWEEN).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Puts one new key after the other, through one node after the other, until told to stop. A put that fails
+/// is not repeated.
+async fn write(writer: usize, clients: Vec<Client>, book: Shared, stop: Arc<AtomicBool>) {
+    let mut at = writer;
+    for i in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let (key, value) = (format!("{writer:02}-{i:06}"), format!("\"{writer}-{i}\""));
+        let client = &clients[at % clients.len()];
+        let sent = Instant::now();
+        let options = WriteOptions::default();
+        let put = client.put("pages", &key, "application/json", value.clone(), &options);
+        match put.await {
+            Ok(receipt) => {
+                let dot = receipt.dot;
+                book.acknowledged(key, value, dot, sent);
+            }
+            Err(error) => {
+                let kind = match error.reason() {
+                    _ if error.is_unsent() => "unreachable".to_owned(),
+                    Some(reason) => format!("{reason:?}: {error}"),
+                    None => "no answer".to_owned(),
+                };
+                *book.book().failures.entry(kind).or_default() += 1;
+                at += 1;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+struct Load {
+    book: Shared,
+    stop: Arc<AtomicBool>,
+    writers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(clients: &[Client]) -> Load {
+        let (book, stop) = (Shared::default(), Arc::<AtomicBool>::default());
+        let writer = |w| {
+            let (book, stop) = (book.clone(), Arc::clone(&stop));
+            tokio::spawn(write(w, clients.to_vec(), book, stop))
+        };
+        let writers = (0..WRITERS).map(writer).collect();
+        Load {
+            book,
+            stop,
+            writers,
+        }
+    }
+
+    async fn end(self) -> Shared {
+        self.stop.store(true, Ordering::Relaxed);
+        for writer in self.writers {
+            writer.await.unwrap();
+        }
+        self.book
+    }
+}
+
+fn collections() -> serde_json::Value {
+    json!([{"name": "pages", "type": "Register"}, {"name": "hits", "type": "Counter"}])
+}
+
+fn kills() -> usize {
+    let wanted = std::env::var("ATOLL_LEADER_KILLS");
+    wanted.map_or(4, |text| {
+        text.parse().expect("ATOLL_LEADER_KILLS is a number")
+    })
+}
+
+/// Every acknowledged put is on every node, and no dot was given twice.
+async fn check(nodes: &Nodes, book: &Shared) {
+    nodes.settle().await;
+    let acknowledged = book.book().acknowledged.clone();
+    let dots: HashSet<&String> = acknowledged.values().map(|(_, dot)| dot).collect();
+    assert_eq!(dots.len(), acknowledged.len(), "a dot was used twice");
+    for node in &nodes.nodes {
+        let lines = node.changes_here().await;
+        let there: BTreeMap<&str, &str> = lines
+            .iter()
+            .map(|line| (line.key.as_str(), line.dot.as_str()))
+            .collect();
+        let used: HashSet<&str> = lines.iter().map(|line| line.dot.as_str()).collect();
+        assert_eq!(
+            used.len(),
+            lines.len(),
+            "{}: a dot was used twice",
+            node.name
+        );
+        for (key, (_, dot)) in &acknowledged {
+            assert_eq!(
+                there.get(key.as_str()),
+                Some(&dot.as_str()),
+                "{}: {key}",
+                node.name
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
+    let mut nodes = Nodes::start(3, collections(), json!({})).await;
+    let clients: Vec<Client> = nodes.nodes.iter().map(|node| node.client()).collect();
+    let load = Load::start(&clients);
+    let mut pauses = Vec::new();
+    for _ in 0..kills() {
+        load.book.more().await;
+        let leader = nodes.leader().await;
+        let killed = Instant::now();
+        {
+            let mut book = load.book.book();
+            (book.since, book.after) = (None, None);
+        }
+        nodes.nodes[leader].kill();
+        // What was on its way when the leader died does not count.
+        load.book.book().since = Some(Instant::now() + Duration::from_millis(20));
+        let next = until("a write is acknowledged again", async || {
+            load.book.book().after
+        })
+        .await;
+        pauses.push(next - killed);
+        nodes.nodes[leader].start();
+        nodes.nodes[leader].ready().await;
+    }
+    let book = load.end().await;
+    check(&nodes, &book).await;
+    pauses.sort();
+    let book = book.book();
+    println!(
+        "{} kills of the leader, {WRITERS} writers: next acknowledged write after {:?} (p50), {:?} (max); {} \
+         acknowledged, 0 lost; failures {:?}",
+        pauses.len(),
+        pauses[pauses.len() / 2],
+        pauses[pauses.len() - 1],
+        book.acknowledged.len(),
+        book.failures
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_restarted_in_turn_under_load() {
+    let mut nodes = Nodes::start(3, collections(), json!({})).await;
+    let clients: Vec<Client> = nodes.nodes.iter().map(|node| node.client()).collect();
+    let load = Load::start(&clients);
+    load.book.more().await;
+    let leader = nodes.leader().await;
+    let others = (0..3).filter(|node| *node != leader);
+    for node in others.chain([leader]).collect::<Vec<_>>() {
+        nodes.nodes[node].stop().await;
+        nodes.nodes[node].start();
+        nodes.nodes[node].ready().await;
+        load.book.more().await;
+    }
+    let book = load.end().await;
+    check(&nodes, &book).await;
+    let book = book.book();
+    println!(
+        "three nodes restarted in turn: {} acknowledged, longest wait {:?}, failures {:?}",
+        book.acknowledged.len(),
+        book.slowest,
+        book.failures
+    );
+    // A put that comes to a node which is down finds nobody there; nothing else may fail.
+    assert!(book.failures.keys().all(|kind| kind == "unreachable"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_too_long_or_lost_its_disk_is_sent_the_state() {
+    let mut nodes = Nodes::start(3, collections(), json!({"commandsKept": 40})).await;
+    let leader = nodes.leader().await;
+    let away = (leader + 1) % 3;
+    nodes.nodes[away].kill();
+    let client = nodes.nodes[leader].client();
+    put_many(&client, "a", 300).await;
+    nodes.nodes[away].start();
+    nodes.nodes[away].ready().await;
+    nodes.settle().await;
+    let log = nodes.nodes[away].log();
+    assert!(
+        log.contains("state was taken over"),
+        "it had to be sent the state"
+    );
+    assert!(holds(&nodes.nodes[away], "a", 300).await);
+
+    nodes.nodes[away].kill();
+    nodes.nodes[away].lose_disk();
+    put_many(&client, "b", 100).await;
+    let before = nodes.seen().await;
+    nodes.nodes[away].start();
+    nodes.nodes[away].ready().await;
+    let name = nodes.nodes[away].name.clone();
+    let id_of = |list: &[atoll_api::http::NodeStatus]| {
+        list.iter().find(|n| n.name == name).map(|n| n.id.clone())
+    };
+    until("the node with the new disk has a vote", async || {
+        let seen = nodes.seen().await;
+        let is_new = id_of(&seen) != id_of(&before);
+        let votes = seen.iter().filter(|n| n.role != NodeRole::Learner).count();
+        (is_new && votes == 3 && seen.len() == 3).then_some(())
+    })
+    .await;
+    nodes.settle().await;
+    assert!(holds(&nodes.nodes[away], "b", 100).await);
+}
+
+async fn put_many(client: &Client, prefix: &str, count: usize) {
+    for i in 0..count {
+        let (key, value) = (format!("{prefix}{i}"), format!("{i}"));
+        let options = WriteOptions::default();
+        client
+            .put("pages", &key, "application/json", value, &options)
+            .await
+            .unwrap();
+    }
+}
+
+/// Whether this very node has them all.
+async fn holds(node: &Node, prefix: &str, count: usize) -> bool {
+    let lines = node.changes_here().await;
+    let keys: HashSet<&str> = lines.iter().map(|line| line.key.as_str()).collect();
+    (0..count).all(|i| keys.contains(format!("{prefix}{i}").as_str()))
+}
+
+/// Caught: reads with `leader` that ask nobody whether this node still leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_slept_answers_nothing_old() {
+    let nodes = Nodes::start(3, collections(), json!({})).await;
+    for round in 0..4 {
+        let old = nodes.leader().await;
+        let sleeping = nodes.nodes[old].client();
+        let options = WriteOptions::default();
+        let put = |client: &Client, value: String| {
+            let client = client.clone();
+            let options = options.clone();
+            async move {
+                client
+                    .put("pages", "k", "application/json", value, &options)
+                    .await
+            }
+        };
+        put(&sleeping, format!("\"before {round}\"")).await.unwrap();
+        nodes.nodes[old].signal("STOP");
+        let other = nodes.nodes[(old + 1) % 3].client();
+        let after = format!("\"after {round}\"");
+        until("the others write", async || {
+            put(&other, after.clone()).await.ok()
+        })
+        .await;
+        nodes.nodes[old].signal("CONT");
+        let mut answers = 0;
+        let awake = Instant::now();
+        while answers == 0 || awake.elapsed() < Duration::from_secs(1) {
+            if let Ok(read) = sleeping.get("pages", "k", &ReadOptions::default()).await {
+                let Content::Value { bytes, .. } = read.content else {
+                    panic!("the key is there");
+                };
+                assert_eq!(bytes, after.as_bytes(), "an old value was shown as current");
+                answers += 1;
+            }
+        }
+    }
+}
