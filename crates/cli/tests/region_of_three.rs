@@ -168,7 +168,7 @@ async fn check(nodes: &Nodes, book: &Shared) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
     let mut nodes = Nodes::start(3, collections(), json!({})).await;
-    let clients: Vec<Client> = nodes.nodes.iter().map(|node| node.client()).collect();
+    let clients: Vec<Client> = nodes.nodes.iter().map(Node::client).collect();
     let load = Load::start(&clients);
     let mut pauses = Vec::new();
     for _ in 0..kills() {
@@ -208,7 +208,7 @@ async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_restarted_in_turn_under_load() {
     let mut nodes = Nodes::start(3, collections(), json!({})).await;
-    let clients: Vec<Client> = nodes.nodes.iter().map(|node| node.client()).collect();
+    let clients: Vec<Client> = nodes.nodes.iter().map(Node::client).collect();
     let load = Load::start(&clients);
     load.book.more().await;
     let leader = nodes.leader().await;
@@ -228,8 +228,10 @@ async fn nodes_are_restarted_in_turn_under_load() {
         book.slowest,
         book.failures
     );
-    // A put that comes to a node which is down finds nobody there; nothing else may fail.
-    assert!(book.failures.keys().all(|kind| kind == "unreachable"));
+    // A put that comes to a node which is down finds nobody there, and one that crosses the end of an idle
+    // connection no answer; nothing else may fail.
+    let is_fair = |kind: &String| kind == "unreachable" || kind == "no answer";
+    assert!(book.failures.keys().all(is_fair));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
