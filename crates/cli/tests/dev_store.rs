@@ -323,6 +323,64 @@ fn a_store_keeps_its_data_and_rereads_its_manifests() {
     assert!(!directory.path().join("dev.json").exists());
 }
 
+#[test]
+fn a_region_of_several_nodes_is_led_by_one_and_answers_at_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let three = MANIFEST.replace("name: eu\n", "name: eu\n      replicas: 3\n");
+    fs::write(directory.path().join("shop.yaml"), &three).unwrap();
+    let dev = Dev::start(directory);
+    assert!(dev.log().contains("3 regions of 5 nodes"), "{}", dev.log());
+    // The second and the third have a vote once they have caught up.
+    let roles = || {
+        let nodes = dev.json(&["status"])["regions"][0]["nodes"].clone();
+        let roles = nodes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n["role"].to_string());
+        let mut roles: Vec<_> = roles.collect();
+        roles.sort();
+        roles
+    };
+    let expected = ["\"Follower\"", "\"Follower\"", "\"Leader\""];
+    until(|| roles() == expected, &dev);
+    assert!(dev.told(&["status"]).contains("eu-2 of eu"));
+    let entry: Value =
+        serde_json::from_str(&fs::read_to_string(dev.directory.path().join("dev.json")).unwrap())
+            .unwrap();
+    for node in entry["regions"][0]["nodes"].as_array().unwrap() {
+        let (name, server) = (
+            node["name"].as_str().unwrap(),
+            node["server"].as_str().unwrap(),
+        );
+        dev.told(&[
+            "put",
+            "pages",
+            name,
+            "1",
+            "--server",
+            server,
+            "--write-concern",
+            "all",
+        ]);
+        assert_eq!(dev.told(&["get", "pages", name, "--region", "ap"]), "1\n");
+    }
+    let directory = dev.end();
+
+    // Fewer nodes than before could not agree on a leader.
+    fs::write(directory.path().join("shop.yaml"), MANIFEST).unwrap();
+    let output = atoll(directory.path())
+        .args(["dev", "--port", "0", "--file"])
+        .arg(directory.path().join("shop.yaml"))
+        .arg("--data")
+        .arg(directory.path().join("data"))
+        .output()
+        .unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("region eu has more nodes"), "{words}");
+}
+
 fn until(holds: impl Fn() -> bool, dev: &Dev) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {

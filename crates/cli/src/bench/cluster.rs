@@ -99,6 +99,8 @@ impl Cluster {
             listen: addresses[index],
             data: &self.directory.path().join(region.as_str()),
             peers,
+            place: 0,
+            nodes: &[],
         };
         let config = self.directory.path().join(format!("{region}.yaml"));
         fs::write(&config, plan.text())?;

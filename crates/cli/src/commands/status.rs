@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atoll_api::http::{ClockState, LinkState, LinkStatus, Status};
+use atoll_api::http::{ClockState, LinkState, LinkStatus, NodeRole, NodeStatus, Status};
 use atoll_api::manifest::{Policy, Role};
 use clap::Args;
 use futures_util::future;
@@ -36,6 +36,7 @@ struct Region {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
     links: Vec<LinkStatus>,
+    nodes: Vec<NodeStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -87,7 +88,12 @@ impl Overview {
     }
 
     pub(crate) fn table(&self) -> String {
-        let mut parts = vec![self.heading(), self.regions_table(), self.links_table()];
+        let mut parts = vec![
+            self.heading(),
+            self.regions_table(),
+            self.nodes_table(),
+            self.links_table(),
+        ];
         parts.extend(self.errors());
         parts.push(self.collections_table());
         parts.retain(|part| !part.is_empty());
@@ -142,6 +148,18 @@ impl Overview {
             ],
             &rows,
         )
+    }
+
+    /// Regions of one node have nothing to show here.
+    fn nodes_table(&self) -> String {
+        let several = self.regions.iter().filter(|region| region.nodes.len() > 1);
+        let rows: Vec<_> = several
+            .flat_map(|region| region.nodes.iter().map(|node| node_row(region, node)))
+            .collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        output::table(["NODE", "ADDRESS", "ROLE", "LACKS"], &rows)
     }
 
     fn links_table(&self) -> String {
@@ -203,10 +221,13 @@ impl Overview {
 
 impl Region {
     async fn of(place: &Place) -> Self {
-        let asked = future::join(place.client.status(), place.client.links()).await;
-        let (status, links, error) = match asked {
-            (Ok(status), Ok(links)) => (Some(status), links.links, None),
-            (Err(error), _) | (_, Err(error)) => (None, Vec::new(), Some(error.to_string())),
+        let client = &place.client;
+        let asked = future::join3(client.status(), client.links(), client.nodes()).await;
+        let (status, links, nodes, error) = match asked {
+            (Ok(status), Ok(links), Ok(nodes)) => (Some(status), links.links, nodes.nodes, None),
+            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
+                (None, Vec::new(), Vec::new(), Some(error.to_string()))
+            }
         };
         Region {
             region: status
@@ -215,7 +236,17 @@ impl Region {
             server: place.client.server().to_owned(),
             status,
             links,
+            nodes,
             error,
+        }
+    }
+
+    /// By name, when it is known.
+    fn leader(&self, status: &Status) -> String {
+        let mut nodes = self.nodes.iter();
+        match nodes.find(|node| node.role == NodeRole::Leader) {
+            Some(node) => node.name.clone(),
+            None => status.leader.clone().unwrap_or_else(|| "none".to_owned()),
         }
     }
 
@@ -236,7 +267,7 @@ impl Region {
                 Role::Leader => "leader".to_owned(),
                 Role::ReadOnly => "read-only".to_owned(),
             },
-            status.leader.clone().unwrap_or_else(|| "none".to_owned()),
+            self.leader(status),
             clock(status),
             wording::counted(entries, "entry", "entries"),
             wording::count(convergence.lag_entries),
@@ -244,6 +275,21 @@ impl Region {
             wording::count(convergence.open_conflicts),
         ]
     }
+}
+
+fn node_row(region: &Region, node: &NodeStatus) -> [String; 4] {
+    let role = match node.role {
+        NodeRole::Leader => "leader",
+        NodeRole::Follower => "follower",
+        NodeRole::Learner => "learner",
+    };
+    let behind = node.commands_behind.unwrap_or_default();
+    [
+        format!("{} of {}", node.name, region.region),
+        node.address.clone(),
+        role.to_owned(),
+        wording::counted(behind, "command", "commands"),
+    ]
 }
 
 fn clock(status: &Status) -> String {

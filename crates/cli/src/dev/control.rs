@@ -9,9 +9,10 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use atoll_api::manifest::StoreManifest;
+use atoll_api::manifest::{RegionName, StoreManifest};
 use serde::{Deserialize, Serialize};
 
+use super::plan::node_name;
 use crate::failure::Failure;
 
 /// Names another control file.
@@ -35,21 +36,47 @@ pub(crate) struct DevStore {
 pub(crate) struct DevRegion {
     /// The region's name.
     pub(crate) name: String,
+    /// The address of its first node.
+    pub(crate) server: String,
+    /// Its nodes, the first one included.
+    #[serde(default)]
+    pub(crate) nodes: Vec<DevNode>,
+}
+
+/// One node of a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DevNode {
+    /// The node's name.
+    pub(crate) name: String,
     /// Its address.
     pub(crate) server: String,
 }
 
 impl DevStore {
-    pub(crate) fn new(manifest: &StoreManifest, addresses: &[SocketAddr], data: &Path) -> Self {
+    /// `addresses`: of each region, where its nodes listen.
+    pub(crate) fn new(
+        manifest: &StoreManifest,
+        addresses: &[Vec<SocketAddr>],
+        data: &Path,
+    ) -> Self {
         let regions = manifest.regions.iter().zip(addresses);
+        let node = |region: &RegionName, place: usize, address: &SocketAddr| DevNode {
+            name: node_name(region, place),
+            server: format!("http://{address}"),
+        };
         DevStore {
             store: manifest.name.to_string(),
             pid: std::process::id(),
             data: data.to_owned(),
             regions: regions
-                .map(|(region, address)| DevRegion {
+                .map(|(region, nodes)| DevRegion {
                     name: region.name.to_string(),
-                    server: format!("http://{address}"),
+                    server: format!("http://{}", nodes[0]),
+                    nodes: nodes
+                        .iter()
+                        .enumerate()
+                        .map(|(place, address)| node(&region.name, place, address))
+                        .collect(),
                 })
                 .collect(),
         }

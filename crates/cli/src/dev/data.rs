@@ -8,9 +8,12 @@ use atoll_api::manifest::{RegionName, StoreManifest};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use super::plan::node_name;
 use crate::failure::Failure;
 
 const STORE_FILE: &str = "store.json";
+/// Where the nodes of a region lie, but for its first one.
+const NODES: &str = "nodes";
 
 /// A local store's directory.
 #[derive(Debug)]
@@ -60,11 +63,13 @@ impl Data {
             }
             Err(error) => return Err(unusable(error)),
         };
-        Ok(Data {
+        let data = Data {
             root,
             store,
             temporary: None,
-        })
+        };
+        data.check_replicas(manifest)?;
+        Ok(data)
     }
 
     /// The directory.
@@ -72,9 +77,31 @@ impl Data {
         &self.root
     }
 
-    /// The directory of a region's node.
-    pub(crate) fn region(&self, region: &RegionName) -> PathBuf {
-        self.root.join(region.as_str())
+    /// The directory of a region's node. The first one has the region's name, as if it were alone.
+    pub(crate) fn node(&self, region: &RegionName, place: usize) -> PathBuf {
+        match place {
+            0 => self.root.join(region.as_str()),
+            _ => self.root.join(NODES).join(node_name(region, place)),
+        }
+    }
+
+    /// Fails when a region was formed by more nodes than are declared: those that are left could not agree
+    /// on a leader.
+    fn check_replicas(&self, manifest: &StoreManifest) -> Result<(), Failure> {
+        for region in &manifest.regions {
+            let declared = usize::from(region.replicas.get());
+            if self.node(&region.name, declared).exists() {
+                let name = &region.name;
+                return Err(Failure::usage(format!(
+                    "region {name} has more nodes in {} than the {declared} that the manifests declare",
+                    self.root.display()
+                ))
+                .help(format!(
+                    "declare as many replicas of {name} as before, or name another directory with --data"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The store's id: 16 hexadecimal digits.

@@ -48,7 +48,7 @@ pub(crate) struct Settings {
 pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let manifest = files::read(&settings.files)?;
     let data = Data::open(settings.data.as_deref(), &manifest)?;
-    let addresses = ports::choose(settings.port, manifest.regions.len())?;
+    let addresses = ports::of_nodes(settings.port, &manifest)?;
     let mut signals = Signals::new()?;
     let store = LocalStore::start(&manifest, &data, &addresses, settings.wan).await?;
     let entry = DevStore::new(&manifest, &addresses, data.root());
@@ -68,7 +68,10 @@ fn welcome(manifest: &StoreManifest, entry: &DevStore, settings: &Settings) -> S
     let rows: Vec<_> = entry
         .regions
         .iter()
-        .map(|region| [region.name.clone(), region.server.clone()])
+        .map(|region| {
+            let nodes: Vec<&str> = region.nodes.iter().map(|n| n.server.as_str()).collect();
+            [region.name.clone(), nodes.join(" ")]
+        })
         .collect();
     let kept = match &settings.data {
         Some(directory) => format!("kept in {}", directory.display()),
@@ -78,7 +81,11 @@ fn welcome(manifest: &StoreManifest, entry: &DevStore, settings: &Settings) -> S
         Some(wan) => format!(", {} round trip between them", wording::duration(wan)),
         None => String::new(),
     };
-    let regions = wording::counted(entry.regions.len() as u64, "region", "regions");
+    let nodes: usize = entry.regions.iter().map(|region| region.nodes.len()).sum();
+    let mut regions = wording::counted(entry.regions.len() as u64, "region", "regions");
+    if nodes > entry.regions.len() {
+        regions = format!("{regions} of {nodes} nodes");
+    }
     let remarks = remarks(manifest);
     format!(
         "Store {} runs here: {regions}{wan}. Its data is {kept}.\n\n{}\n{remarks}\nTry it:\n{}\nCtrl-C ends it.",
@@ -95,13 +102,6 @@ fn remarks(manifest: &StoreManifest) -> String {
         let name = &region.name;
         if region.role == Role::ReadOnly {
             let _ = writeln!(remarks, "Note: {name} is ReadOnly, but takes writes here.");
-        }
-        let replicas = region.replicas.get();
-        if replicas > 1 {
-            let _ = writeln!(
-                remarks,
-                "Note: {name} has {replicas} replicas; here it is one node."
-            );
         }
     }
     remarks

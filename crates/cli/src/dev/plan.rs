@@ -1,4 +1,4 @@
-//! The configuration of a region's node, as `atoll node --config FILE` reads it.
+//! The configuration of a region's nodes, as `atoll node --config FILE` reads it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::reload::settings_of;
 
-/// One region's node, and how it reaches the others.
+/// One node of a region, and how it reaches the others.
 pub(crate) struct NodePlan<'a> {
     pub(crate) manifest: &'a StoreManifest,
     pub(crate) store_id: &'a str,
@@ -18,6 +18,15 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) data: &'a Path,
     /// Other regions with the addresses that this one uses for them.
     pub(crate) peers: Vec<(&'a RegionName, SocketAddr)>,
+    /// Which of `nodes` it is.
+    pub(crate) place: usize,
+    /// Where the region's nodes listen; empty when it is the only one.
+    pub(crate) nodes: &'a [SocketAddr],
+}
+
+/// The name of a region's node.
+pub(crate) fn node_name(region: &RegionName, place: usize) -> String {
+    format!("{region}-{place}")
 }
 
 impl NodePlan<'_> {
@@ -34,6 +43,8 @@ impl NodePlan<'_> {
             listen,
             data,
             peers,
+            place,
+            nodes,
         } = self;
         let peers: Vec<_> = peers
             .iter()
@@ -46,7 +57,7 @@ impl NodePlan<'_> {
             .filter(|link| link.to == **region)
             .map(|link| json!({ "from": link.from, "carries": link.carries }))
             .collect();
-        json!({
+        let mut config = json!({
             "store": { "name": manifest.name, "id": store_id },
             "region": region,
             "listen": listen,
@@ -59,6 +70,16 @@ impl NodePlan<'_> {
                 "maxAge": manifest.conflict_retention.max_age,
                 "maxRows": manifest.conflict_retention.max_rows,
             },
-        })
+        });
+        if nodes.len() > 1 {
+            let node = |place: usize| {
+                let address = format!("http://{}", nodes[place]);
+                json!({ "name": node_name(region, place), "address": address })
+            };
+            let nodes: Vec<Value> = (0..nodes.len()).map(node).collect();
+            config["node"] = nodes[*place].clone();
+            config["nodes"] = nodes.into();
+        }
+        config
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
+use atoll_api::manifest::StoreManifest;
+
 use crate::failure::Failure;
 
 /// Where ports are looked for when any will do: below those that systems give to outgoing connections, one
@@ -10,7 +12,31 @@ use crate::failure::Failure;
 const ANY: std::ops::Range<u16> = 10_000..30_000;
 const ATTEMPTS_MAX: usize = 1000;
 
-/// Free loopback addresses for `count` regions, from `first` on, or any when that is 0.
+/// Free loopback addresses for every node of every region: first each region's first node, in order, as if
+/// it were alone; then the others.
+pub(crate) fn of_nodes(
+    first: u16,
+    manifest: &StoreManifest,
+) -> Result<Vec<Vec<SocketAddr>>, Failure> {
+    let replicas = || {
+        manifest
+            .regions
+            .iter()
+            .map(|r| usize::from(r.replicas.get()))
+    };
+    let mut free = choose(first, replicas().sum())?.into_iter();
+    let mut nodes: Vec<Vec<_>> = free
+        .by_ref()
+        .take(manifest.regions.len())
+        .map(|a| vec![a])
+        .collect();
+    for (nodes, replicas) in nodes.iter_mut().zip(replicas()) {
+        nodes.extend(free.by_ref().take(replicas - 1));
+    }
+    Ok(nodes)
+}
+
+/// Free loopback addresses for `count` nodes, from `first` on, or any when that is 0.
 pub(crate) fn choose(first: u16, count: usize) -> Result<Vec<SocketAddr>, Failure> {
     // All are held until all are found, so that no port is given out twice.
     let held = if first == 0 {

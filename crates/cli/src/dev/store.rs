@@ -8,54 +8,58 @@ use atoll_node::{Node, NodeConfig, Running};
 use futures_util::future;
 
 use super::data::Data;
-use super::plan::NodePlan;
+use super::plan::{NodePlan, node_name};
 use super::proxy::Proxy;
 use crate::failure::Failure;
 
-/// One running node a region; the delays between them end with it.
+/// All nodes of all regions; the delays between regions end with them.
 pub(crate) struct LocalStore {
     nodes: Vec<Running>,
     _proxies: Vec<Proxy>,
 }
 
 impl LocalStore {
-    /// Starts every region. When one cannot start, none stays.
+    /// Starts every node of every region; `addresses`: of each region, where its nodes listen. When one
+    /// cannot start, none stays.
     pub(crate) async fn start(
         manifest: &StoreManifest,
         data: &Data,
-        addresses: &[SocketAddr],
+        addresses: &[Vec<SocketAddr>],
         wan: Option<Duration>,
     ) -> Result<Self, Failure> {
-        let regions: Vec<(&RegionName, SocketAddr)> = manifest
-            .regions
-            .iter()
-            .map(|region| &region.name)
-            .zip(addresses.iter().copied())
-            .collect();
+        let names = manifest.regions.iter().map(|region| &region.name);
+        let regions: Vec<(&RegionName, &[SocketAddr])> =
+            names.zip(addresses.iter().map(Vec::as_slice)).collect();
         let (mut proxies, mut starting) = (Vec::new(), Vec::new());
-        for (region, listen) in &regions {
-            let mut peers = Vec::new();
-            for (peer, address) in regions.iter().filter(|(peer, _)| peer != region) {
-                let reached_at = match wan {
-                    Some(wan) => {
-                        let proxy = between(*address, wan).await?;
-                        let reached_at = proxy.address();
-                        proxies.push(proxy);
-                        reached_at
-                    }
-                    None => *address,
+        for (region, nodes) in &regions {
+            for (place, listen) in nodes.iter().enumerate() {
+                let mut peers = Vec::new();
+                for (peer, theirs) in regions.iter().filter(|(peer, _)| peer != region) {
+                    // Not all to the same one of theirs.
+                    let address = theirs[place % theirs.len()];
+                    let reached_at = match wan {
+                        Some(wan) => {
+                            let proxy = between(address, wan).await?;
+                            let reached_at = proxy.address();
+                            proxies.push(proxy);
+                            reached_at
+                        }
+                        None => address,
+                    };
+                    peers.push((*peer, reached_at));
+                }
+                let plan = NodePlan {
+                    manifest,
+                    store_id: data.store_id(),
+                    region,
+                    listen: *listen,
+                    data: &data.node(region, place),
+                    peers,
+                    place,
+                    nodes,
                 };
-                peers.push((*peer, reached_at));
+                starting.push(start(region, place, plan.text()));
             }
-            let plan = NodePlan {
-                manifest,
-                store_id: data.store_id(),
-                region,
-                listen: *listen,
-                data: &data.region(region),
-                peers,
-            };
-            starting.push(start(region, plan.text()));
         }
         let mut nodes = Vec::new();
         let mut failure = None;
@@ -78,18 +82,19 @@ impl LocalStore {
         }
     }
 
-    /// Stops all regions at once.
+    /// Stops all nodes at once.
     pub(crate) async fn stop(self) {
         future::join_all(self.nodes.into_iter().map(Running::stop)).await;
     }
 }
 
-async fn start(region: &RegionName, config: String) -> Result<Running, Failure> {
-    let config = NodeConfig::from_yaml(&format!("region {region}"), &config)
+async fn start(region: &RegionName, place: usize, config: String) -> Result<Running, Failure> {
+    let name = node_name(region, place);
+    let config = NodeConfig::from_yaml(&format!("node {name}"), &config)
         .map_err(|error| Failure::new(error.to_string()))?;
     Box::pin(Node::start(config))
         .await
-        .map_err(|error| Failure::new(error.to_string()).during(format!("region {region}")))
+        .map_err(|error| Failure::new(error.to_string()).during(format!("node {name}")))
 }
 
 /// A way to `address` whose round trip takes `wan` longer.
