@@ -87,7 +87,9 @@ impl Customer {
                 self.write(vec![change], Some(Demand::Absence), None).await
             }
             Step::WriteIfUnchanged(change) => self.write_if_unchanged(change).await,
-            Step::Read(name) => self.read(name).await.is_some(),
+            Step::Read(name) => self.read(name, self.sent()).await.is_some(),
+            // Without a session the region's leader answers.
+            Step::ReadCurrent(name) => self.read(name, None).await.is_some(),
             Step::ReadTogether(names) => self.read_together(names).await,
             Step::Move => {
                 let regions = self.floor.cluster.shape.regions;
@@ -98,7 +100,7 @@ impl Customer {
     }
 
     async fn write_if_unchanged(&mut self, change: Change) -> bool {
-        let Some(read) = self.read(change.name.clone()).await else {
+        let Some(read) = self.read(change.name.clone(), self.sent()).await else {
             return false;
         };
         match (shown(&read.content), read.etag) {
@@ -117,14 +119,14 @@ impl Customer {
         etag: Option<String>,
     ) -> bool {
         let client = self.client();
+        let (sent, at_ms) = (self.sent(), self.now_ms());
         let options = WriteOptions {
             if_match: etag,
             if_absent: demand == Some(Demand::Absence),
-            session: self.token(),
+            session: sent.as_ref().map(session),
             timeout: Some(SESSION_WITHIN),
             ..WriteOptions::default()
         };
-        let (sent, at_ms) = (self.sent(), self.now_ms());
         let answer = match send(&client, &changes, &options).await {
             Ok((dot, session)) => self.stands(&dot, &session),
             Err(error) => failed(&error),
@@ -150,10 +152,10 @@ impl Customer {
         }
     }
 
-    async fn read(&mut self, name: Name) -> Option<Read> {
+    async fn read(&mut self, name: Name, sent: Option<Seen>) -> Option<Read> {
         let client = self.client();
-        let options = self.read_options();
-        let (sent, at_ms) = (self.sent(), self.now_ms());
+        let options = read_options(sent.as_ref());
+        let at_ms = self.now_ms();
         let read = client.get(&name.collection, &name.key, &options).await;
         let answer = match &read {
             Ok(read) => {
@@ -178,8 +180,8 @@ impl Customer {
 
     async fn read_together(&mut self, names: Vec<Name>) -> bool {
         let client = self.client();
-        let options = self.read_options();
         let (sent, at_ms) = (self.sent(), self.now_ms());
+        let options = read_options(sent.as_ref());
         let key = |name: &Name| KeyRef {
             collection: name.collection.clone(),
             key: name.key.clone(),
@@ -205,19 +207,6 @@ impl Customer {
         is_done
     }
 
-    fn read_options(&self) -> ReadOptions {
-        ReadOptions {
-            session: self.token(),
-            timeout: Some(SESSION_WITHIN),
-            ..ReadOptions::default()
-        }
-    }
-
-    fn token(&self) -> Option<String> {
-        let has_seen = !self.seen.is_empty();
-        has_seen.then(|| token::write(TokenKind::Session, STORE, &self.seen))
-    }
-
     fn sent(&self) -> Option<Seen> {
         let has_seen = !self.seen.is_empty();
         has_seen.then(|| Seen(self.seen.clone()))
@@ -233,6 +222,18 @@ impl Customer {
             did,
         });
     }
+}
+
+fn read_options(sent: Option<&Seen>) -> ReadOptions {
+    ReadOptions {
+        session: sent.map(session),
+        timeout: Some(SESSION_WITHIN),
+        ..ReadOptions::default()
+    }
+}
+
+fn session(seen: &Seen) -> String {
+    token::write(TokenKind::Session, STORE, &seen.0)
 }
 
 /// Sends changes, one by the route that it has, several as a batch.

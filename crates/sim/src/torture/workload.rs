@@ -22,8 +22,10 @@ pub(crate) enum Step {
     WriteIfUnchanged(Change),
     /// Write only where nothing is.
     WriteIfAbsent(Change),
-    /// One key.
+    /// One key, at least as new as the session.
     Read(Name),
+    /// One key, as its region has it now.
+    ReadCurrent(Name),
     /// Several, from one snapshot.
     ReadTogether(Vec<Name>),
     /// On to another region, with the session.
@@ -67,7 +69,8 @@ impl Workload {
             73..77 => self.remove(),
             77..81 => self.batch(now_ms),
             81..84 => Step::ReadTogether(self.group()),
-            84..99 => Step::Read(self.any(now_ms)),
+            84..95 => Step::Read(self.any(now_ms)),
+            95..99 => Step::ReadCurrent(self.any(now_ms)),
             _ => Step::Move,
         }
     }
