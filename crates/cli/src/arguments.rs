@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Dev(commands::dev::DevCommand),
     /// Run one storage node
     Node(commands::node::NodeCommand),
+    /// Show the nodes of a region, add one, or remove one
+    Nodes(commands::nodes::NodesCommand),
     /// Read a key
     Get(commands::get::GetCommand),
     /// Set a Register or a whole Document

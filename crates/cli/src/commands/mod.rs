@@ -12,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod node;
+pub(crate) mod nodes;
 pub(crate) mod op;
 pub(crate) mod patch;
 pub(crate) mod proxy;
@@ -29,6 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Dev(command) => command.run(&target).await,
         Command::Node(command) => command.run().await,
+        Command::Nodes(command) => command.run(&target).await,
         Command::Get(command) => command.run(&target).await,
         Command::Put(command) => command.run(&target).await,
         Command::Patch(command) => command.run(&target).await,
