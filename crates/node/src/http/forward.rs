@@ -109,15 +109,15 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if self.http.node().0.group.leads_alone() {
+            return Box::pin(self.inner.call(request));
+        }
         let need = match need(&request) {
             // What is here is half a state: the leader answers.
             Ok(Need::LocalState) if self.http.node().0.published.is_replacing() => Ok(Need::Leader),
-            Ok(Need::LocalState) => Ok(Need::Nothing),
+            Ok(Need::LocalState | Need::Nothing) => return Box::pin(self.inner.call(request)),
             need => need,
         };
-        if matches!(need, Ok(Need::Nothing)) || self.http.node().0.group.leads_alone() {
-            return Box::pin(self.inner.call(request));
-        }
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let http = self.http.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use atoll_api::http::{Reason, RequestTimeout, WriteConcern, header};
+use atoll_api::http::{Consistency, Reason, RequestTimeout, WriteConcern, header};
 use atoll_core::token::{self, TokenKind};
 use atoll_core::{StoreId, VersionVector};
 
@@ -101,8 +101,12 @@ impl Head {
                 }
                 Ok(())
             }
-            // Both decide which node answers, before.
-            header::CONSISTENCY | header::FORWARDED => Ok(()),
+            // Which node answers is decided before; a wrong word is refused wherever it comes.
+            header::CONSISTENCY => {
+                let _: Consistency = text(name, value)?.parse().map_err(invalid)?;
+                Ok(())
+            }
+            header::FORWARDED => Ok(()),
             other if other.starts_with("atoll-") && other != header::DOT => Err(Refused::new(
                 Reason::InvalidHeader,
                 format!("there is no header {other:?}; remove it or correct its spelling"),
@@ -225,6 +229,7 @@ mod tests {
             &[("atoll-timeout", "soon")][..],
             &[("atoll-write-concern", "most")],
             &[("atoll-writeconcern", "all")],
+            &[("atoll-consistency", "strong")],
             &[("atoll-timeout", "1s"), ("atoll-timeout", "2s")],
             &[("content-type", "nonsense")],
         ] {
