@@ -320,6 +320,7 @@ fn every_shape_is_on_the_wire_as_promised() {
         "Removed": check("Removed", &Removed { region: "eu".into(), replica: "000000000000002a".into(), last: 7, lost: 2, unheard: vec!["us".into()] }),
         "TopologyDeclaration": check("TopologyDeclaration", &topology()),
         "TopologyRegion": check("TopologyRegion", &topology().regions[0]),
+        "TopologyPlan": check("TopologyPlan", &TopologyPlan { revision: 2, steps: vec!["drop eu:us".into()] }),
         "TopologyStatus": check("TopologyStatus", &TopologyStatus { revision: 1, topology: Some(topology().topology), regions: topology().regions, unheard: vec!["us".into()] }),
     });
     let described: BTreeSet<String> = document()["components"]["schemas"]

@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Export(commands::export::ExportCommand),
     /// Show regions, links, lag and conflicts
     Status(commands::status::StatusCommand),
+    /// Show the members of the store; drain or remove one
+    Region(commands::region::RegionCommand),
+    /// Show, plan and change how regions are linked
+    Topology(commands::topology::TopologyCommand),
     /// Show and resolve conflicts
     Conflicts(commands::conflicts::ConflictsCommand),
     /// Prove that regions are equal, or name what differs

@@ -122,6 +122,8 @@ fn advice(error: &ClientError) -> Option<&'static str> {
         Reason::SessionNotReached => {
             Some("the region lags behind what you have seen: wait, or give --timeout")
         }
+        Reason::LostNotConfirmed => Some("if that loss is accepted, repeat the number with --lost"),
+        Reason::RegionAlive => Some("let it leave with `atoll region drain`"),
         Reason::WriteConcernTimeout => {
             Some("the write stands in its region and will reach the others by itself")
         }

@@ -432,3 +432,46 @@ fn commands_without_a_store_work_without_one() {
     assert_eq!(run(&["status"]).0, 2);
     assert_eq!(run(&["nonsense"]).0, 2);
 }
+
+#[test]
+fn regions_come_and_go_and_the_links_change_as_the_manifest_says() {
+    let dev = Dev::start(tempfile::tempdir().unwrap());
+    dev.told(&["put", "pages", "home", "1", "--region", "us"]);
+    let reread = |manifest: &str, told: &str| {
+        fs::write(&dev.manifest, manifest).unwrap();
+        dev.signal("-HUP");
+        until(|| dev.log().contains(told), &dev);
+    };
+    let states = || {
+        let members = dev.json(&["region", "list", "--region", "af"])["members"].clone();
+        let state = |m: &Value| format!("{} {}", m["name"], m["state"]).replace('"', "");
+        let mut states: Vec<String> = members.as_array().unwrap().iter().map(state).collect();
+        states.sort();
+        states
+    };
+    let star = MANIFEST.replace("type: AllToAll", "type: Star\n    hub: xx");
+    reread(&star, "xx");
+    assert!(!dev.log().contains("another one"), "nothing moved");
+
+    let four = MANIFEST.replace("    - name: ap\n", "    - name: ap\n    - name: af\n");
+    reread(&four, "af joined");
+    assert_eq!(
+        states(),
+        ["af Active", "ap Active", "eu Active", "us Active"]
+    );
+    assert_eq!(dev.told(&["get", "pages", "home", "--region", "af"]), "1\n");
+
+    let without = four.replace("    - name: us\n", "");
+    reread(&without, "us left");
+    assert_eq!(
+        states(),
+        ["af Active", "ap Active", "eu Active", "us Retired"]
+    );
+    let status = dev.told(&["topology", "show", "--region", "eu"]);
+    assert!(status.contains("AllToAll, revision 3"), "{status}");
+    dev.told(&["put", "pages", "home", "2", "--region", "eu"]);
+    until(
+        || dev.told(&["get", "pages", "home", "--region", "af"]) == "2\n",
+        &dev,
+    );
+}

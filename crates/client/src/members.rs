@@ -1,7 +1,8 @@
 //! Members of the store and its topology.
 
 use atoll_api::http::{
-    MemberList, MemberStatus, Removed, TopologyDeclaration, TopologyStatus, media_type,
+    MemberList, MemberStatus, Removed, TopologyDeclaration, TopologyPlan, TopologyStatus,
+    media_type,
 };
 use reqwest::Method;
 
@@ -61,6 +62,21 @@ impl Client {
     /// [`ClientError`].
     pub async fn topology(&self) -> Result<TopologyStatus, ClientError> {
         let request = Request::new(Method::GET, self.address(&["v1", "topology"])?);
+        self.json(&self.ask(request).await?)
+    }
+
+    /// What declaring a topology would do.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn plan_topology(
+        &self,
+        declaration: &TopologyDeclaration,
+    ) -> Result<TopologyPlan, ClientError> {
+        let url = self.address(&["v1", "topology", "plan"])?;
+        let request = Request::new(Method::POST, url)
+            .body(media_type::JSON, to_json(declaration))
+            .safe();
         self.json(&self.ask(request).await?)
     }
 

@@ -158,6 +158,16 @@ pub struct TopologyRegion {
     pub endpoints: Vec<String>,
 }
 
+/// Answer of `POST /v1/topology/plan`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopologyPlan {
+    /// The revision that the topology would have.
+    pub revision: u64,
+    /// What would be done, in order, in words.
+    pub steps: Vec<String>,
+}
+
 /// Answer of `GET` and `PUT /v1/topology`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -34,7 +34,7 @@ pub use keys::{
 };
 pub use members::{
     DrainProgress, DrainWait, JoinProgress, MemberList, MemberState, MemberStatus, RemoveQuery,
-    Removed, TopologyDeclaration, TopologyRegion, TopologyStatus,
+    Removed, TopologyDeclaration, TopologyPlan, TopologyRegion, TopologyStatus,
 };
 pub use nodes::{NodeAddress, NodeList, NodeRole, NodeStatus};
 pub use operations::{Add, Increment, Operations, Remove};

@@ -45,6 +45,11 @@ pub(crate) fn all() -> Vec<Shape> {
             ],
         ),
         (
+            "TopologyPlan",
+            vec![("revision", integer()), ("steps", list(&text()))],
+            vec![],
+        ),
+        (
             "TopologyStatus",
             vec![
                 ("revision", integer()),

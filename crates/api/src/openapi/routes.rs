@@ -456,6 +456,18 @@ pub const ROUTES: &[Route] = &[
         ..read("/v1/topology", "putTopology", "Declares the topology.")
     },
     Route {
+        method: Method::Post,
+        tag: "admin",
+        body: Content::Json("TopologyDeclaration"),
+        answers: &[ok("The steps.", Content::Json("TopologyPlan"))],
+        reasons: TOPOLOGY_REASONS,
+        ..read(
+            "/v1/topology/plan",
+            "planTopology",
+            "Says what declaring a topology would do, and does nothing.",
+        )
+    },
+    Route {
         method: Method::Put,
         tag: "admin",
         body: Content::Json("CollectionList"),

@@ -98,6 +98,7 @@ impl Cluster {
             region,
             listen: addresses[index],
             data: &self.directory.path().join(region.as_str()),
+            joins: false,
             peers,
             place: 0,
             nodes: &[],

@@ -17,7 +17,9 @@ pub(crate) mod op;
 pub(crate) mod patch;
 pub(crate) mod proxy;
 pub(crate) mod put;
+pub(crate) mod region;
 pub(crate) mod status;
+pub(crate) mod topology;
 pub(crate) mod verify;
 pub(crate) mod version;
 
@@ -39,6 +41,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Import(command) => command.run(&target).await,
         Command::Export(command) => command.run(&target).await,
         Command::Status(command) => command.run(&target).await,
+        Command::Region(command) => command.run(&target).await,
+        Command::Topology(command) => command.run(&target).await,
         Command::Conflicts(command) => command.run(&target).await,
         Command::Verify(command) => command.run(&target).await,
         Command::Bench(command) => command.run(&target).await,

@@ -60,25 +60,28 @@ impl DevStore {
         data: &Path,
     ) -> Self {
         let regions = manifest.regions.iter().zip(addresses);
-        let node = |region: &RegionName, place: usize, address: &SocketAddr| DevNode {
-            name: node_name(region, place),
-            server: format!("http://{address}"),
-        };
         DevStore {
             store: manifest.name.to_string(),
             pid: std::process::id(),
             data: data.to_owned(),
             regions: regions
-                .map(|(region, nodes)| DevRegion {
-                    name: region.name.to_string(),
-                    server: format!("http://{}", nodes[0]),
-                    nodes: nodes
-                        .iter()
-                        .enumerate()
-                        .map(|(place, address)| node(&region.name, place, address))
-                        .collect(),
-                })
+                .map(|(region, nodes)| DevRegion::new(&region.name, nodes))
                 .collect(),
+        }
+    }
+}
+
+impl DevRegion {
+    /// `addresses`: where its nodes listen; at least one.
+    pub(crate) fn new(region: &RegionName, addresses: &[SocketAddr]) -> Self {
+        let node = |(place, address): (usize, &SocketAddr)| DevNode {
+            name: node_name(region, place),
+            server: format!("http://{address}"),
+        };
+        DevRegion {
+            name: region.to_string(),
+            server: format!("http://{}", addresses[0]),
+            nodes: addresses.iter().enumerate().map(node).collect(),
         }
     }
 }
@@ -104,6 +107,15 @@ impl Drop for Published {
 
 /// Tells other commands where the store is.
 pub(crate) fn publish(store: &DevStore) -> Result<Published, Failure> {
+    let file = rewrite(store)?;
+    Ok(Published {
+        pid: store.pid,
+        file,
+    })
+}
+
+/// Tells them again, after its regions changed.
+pub(crate) fn rewrite(store: &DevStore) -> Result<PathBuf, Failure> {
     let file = file()?;
     let unusable = |error: std::io::Error| {
         Failure::new(format!("{} cannot be written: {error}", file.display()))
@@ -115,10 +127,7 @@ pub(crate) fn publish(store: &DevStore) -> Result<Published, Failure> {
     let text = serde_json::to_vec_pretty(store).map_err(|error| Failure::new(error.to_string()))?;
     fs::write(&aside, text).map_err(unusable)?;
     fs::rename(&aside, &file).map_err(unusable)?;
-    Ok(Published {
-        pid: store.pid,
-        file,
-    })
+    Ok(file)
 }
 
 /// The dev store that is running, if there is one.

@@ -104,6 +104,14 @@ impl Data {
         Ok(())
     }
 
+    /// Removes the directory of a node whose region has left the store.
+    pub(crate) fn forget(&self, region: &RegionName, place: usize) -> Result<(), Failure> {
+        match fs::remove_dir_all(self.node(region, place)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// The store's id: 16 hexadecimal digits.
     pub(crate) fn store_id(&self) -> &str {
         &self.store.id

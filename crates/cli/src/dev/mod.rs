@@ -3,7 +3,7 @@
 //! - `files`: the manifests; `data`: the directory and the store's id; `ports`: who listens where
 //! - `plan`: the configuration of each region's node; `store`: the nodes, running
 //! - `proxy`: the delay between regions; `cut`: partitions, through the admin API
-//! - `control`: how other commands find the store; `reload`: what SIGHUP changes
+//! - `control`: how other commands find the store; `reload`: what SIGHUP changes, `regions`: of its regions
 //!
 //! All of it stays on the loopback interface.
 
@@ -14,6 +14,7 @@ pub(crate) mod files;
 pub(crate) mod plan;
 pub(crate) mod ports;
 pub(crate) mod proxy;
+mod regions;
 mod reload;
 pub(crate) mod signals;
 mod store;
@@ -50,13 +51,22 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Failure> {
     let data = Data::open(settings.data.as_deref(), &manifest)?;
     let addresses = ports::of_nodes(settings.port, &manifest)?;
     let mut signals = Signals::new()?;
-    let store = LocalStore::start(&manifest, &data, &addresses, settings.wan).await?;
-    let entry = DevStore::new(&manifest, &addresses, data.root());
+    let mut store = LocalStore::start(&manifest, &data, &addresses, settings.wan).await?;
+    let mut entry = DevStore::new(&manifest, &addresses, data.root());
     let published = control::publish(&entry)?;
     output::line(&welcome(&manifest, &entry, &settings));
     let mut manifest = manifest;
     while signals.next().await == Signal::Reload {
-        reload::reload(&settings.files, &mut manifest, &entry).await;
+        let mut running = reload::Running {
+            manifest: &mut manifest,
+            entry: &mut entry,
+            store: &mut store,
+            data: &data,
+        };
+        running.reload(&settings.files).await;
+        if let Err(failure) = control::rewrite(&entry) {
+            failure.report();
+        }
     }
     output::note("Stopping.");
     drop(published);

@@ -16,6 +16,8 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) region: &'a RegionName,
     pub(crate) listen: SocketAddr,
     pub(crate) data: &'a Path,
+    /// Whether the store is there already.
+    pub(crate) joins: bool,
     /// Other regions with the addresses that this one uses for them.
     pub(crate) peers: Vec<(&'a RegionName, SocketAddr)>,
     /// Which of `nodes` it is.
@@ -42,6 +44,7 @@ impl NodePlan<'_> {
             region,
             listen,
             data,
+            joins,
             peers,
             place,
             nodes,
@@ -62,10 +65,14 @@ impl NodePlan<'_> {
             "region": region,
             "listen": listen,
             "data": data,
+            "join": joins,
             "peers": peers,
             "links": links,
             "collections": settings_of(manifest),
-            "objectives": { "maxClockSkew": manifest.objectives.max_clock_skew },
+            "objectives": {
+                "maxClockSkew": manifest.objectives.max_clock_skew,
+                "maxLag": manifest.objectives.max_lag,
+            },
             "conflictRetention": {
                 "maxAge": manifest.conflict_retention.max_age,
                 "maxRows": manifest.conflict_retention.max_rows,

@@ -9,49 +9,63 @@ use atoll_api::manifest::{
 use atoll_client::Client;
 
 use super::control::DevStore;
+use super::data::Data;
 use super::files;
+use super::regions::Change;
+use super::store::LocalStore;
 use crate::failure::Failure;
 use crate::output;
 use crate::wording;
 
-/// Rereads the manifests. What cannot be applied is told, and changes nothing.
-pub(crate) async fn reload(files: &[PathBuf], manifest: &mut StoreManifest, store: &DevStore) {
-    match apply(files, manifest, store).await {
-        Ok(told) => output::line(&told),
-        Err(failure) => {
-            failure
-                .during("the manifests were reread, and nothing changed")
-                .report();
-        }
-    }
+/// A store that runs, and what it was declared as.
+pub(crate) struct Running<'a> {
+    pub(crate) manifest: &'a mut StoreManifest,
+    pub(crate) entry: &'a mut DevStore,
+    pub(crate) store: &'a mut LocalStore,
+    pub(crate) data: &'a Data,
 }
 
-async fn apply(
-    files: &[PathBuf],
-    manifest: &mut StoreManifest,
-    store: &DevStore,
-) -> Result<String, Failure> {
-    let new = files::read(files)?;
-    let refused = not_possible_online(manifest, &new);
-    if !refused.is_empty() {
-        return Err(Failure::usage(refused.join("; "))
-            .help("end the store and start it again, or take these changes back"));
+impl Running<'_> {
+    /// Rereads the manifests. What is refused is told, and changes nothing.
+    pub(crate) async fn reload(&mut self, files: &[PathBuf]) {
+        match self.apply(files).await {
+            Ok(told) => output::line(&told),
+            Err(failure) => {
+                failure.during("the manifests were reread").report();
+            }
+        }
     }
-    if settings_of(manifest) == settings_of(&new) {
-        return Ok("The manifests were reread: the collections are as before.".to_owned());
+
+    async fn apply(&mut self, files: &[PathBuf]) -> Result<String, Failure> {
+        let new = files::read(files)?;
+        let refused = not_possible_online(self.manifest, &new);
+        if !refused.is_empty() {
+            return Err(Failure::usage(refused.join("; ")).help(
+                "nothing changed; end the store and start it again, or take these changes back",
+            ));
+        }
+        let mut told = Vec::new();
+        if Change::between(self.manifest, &new).is_some() {
+            told.push(self.change_regions(&new).await?);
+        }
+        if settings_of(self.manifest) != settings_of(&new) {
+            let collections = CollectionList {
+                collections: settings_of(&new),
+            };
+            for region in &self.entry.regions {
+                let client = Client::new(&region.server)?;
+                client.put_collections(&collections).await?;
+            }
+            let count = new.collections.len() as u64;
+            let count = wording::counted(count, "collection", "collections");
+            told.push(format!("{count} in every region"));
+        }
+        *self.manifest = new;
+        if told.is_empty() {
+            return Ok("The manifests were reread: the collections are as before.".to_owned());
+        }
+        Ok(format!("The manifests were reread: {}.", told.join("; ")))
     }
-    let collections = CollectionList {
-        collections: settings_of(&new),
-    };
-    for region in &store.regions {
-        let client = Client::new(&region.server)?;
-        client.put_collections(&collections).await?;
-    }
-    let count = wording::counted(new.collections.len() as u64, "collection", "collections");
-    *manifest = new;
-    Ok(format!(
-        "The manifests were reread: {count} in every region."
-    ))
 }
 
 /// Changes that need more than a new list of collections, by name.
@@ -63,11 +77,25 @@ fn not_possible_online(old: &StoreManifest, new: &StoreManifest) -> Vec<String> 
             old.name, new.name
         ));
     }
-    if old.regions != new.regions {
-        refused.push("spec.regions changed, which is not yet possible online".to_owned());
+    for region in &old.regions {
+        let name = &region.name;
+        if new.region(name.as_str()).is_some_and(|now| now != region) {
+            refused.push(format!(
+                "region {name} changed, which is not yet possible online; a region can only come or go"
+            ));
+        }
     }
-    if old.topology != new.topology || old.failover_after != new.failover_after {
-        refused.push("spec.topology changed, which is not yet possible online".to_owned());
+    if old
+        .regions
+        .iter()
+        .all(|region| new.region(region.name.as_str()).is_none())
+    {
+        refused.push("no region stays, so nobody could hand the data on".to_owned());
+    }
+    if old.failover_after != new.failover_after {
+        refused.push(
+            "spec.topology.failoverAfter changed, which is not yet possible online".to_owned(),
+        );
     }
     if old.objectives != new.objectives {
         refused.push("spec.objectives changed, which is not yet possible online".to_owned());
@@ -164,11 +192,10 @@ mod tests {
             TWO,
             &[("pages", "type: Register"), ("votes", "type: Counter")],
         );
-        let three =
-            "{topology: {type: Star, hub: eu}, regions: [{name: eu}, {name: us}, {name: ap}]}";
+        let three = "{topology: {type: Star, hub: eu, failoverAfter: 9s}, regions: [{name: eu}, {name: us, role: ReadOnly}, {name: ap}]}";
         let new = manifest(three, &[("pages", "type: Document")]);
         let refused = not_possible_online(&old, &new).join("\n");
-        for word in ["spec.regions", "spec.topology", "pages", "votes"] {
+        for word in ["us", "failoverAfter", "pages", "votes"] {
             assert!(refused.contains(word), "{word}: {refused}");
         }
     }

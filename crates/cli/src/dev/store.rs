@@ -14,8 +14,9 @@ use crate::failure::Failure;
 
 /// All nodes of all regions; the delays between regions end with them.
 pub(crate) struct LocalStore {
-    nodes: Vec<Running>,
-    _proxies: Vec<Proxy>,
+    nodes: Vec<(RegionName, Running)>,
+    proxies: Vec<Proxy>,
+    wan: Option<Duration>,
 }
 
 impl LocalStore {
@@ -54,6 +55,7 @@ impl LocalStore {
                     region,
                     listen: *listen,
                     data: &data.node(region, place),
+                    joins: false,
                     peers,
                     place,
                     nodes,
@@ -71,7 +73,8 @@ impl LocalStore {
         }
         let store = LocalStore {
             nodes,
-            _proxies: proxies,
+            proxies,
+            wan,
         };
         match failure {
             None => Ok(store),
@@ -82,19 +85,77 @@ impl LocalStore {
         }
     }
 
+    /// Where the others are to reach a node that listens at `address`.
+    pub(crate) async fn way_to(&mut self, address: SocketAddr) -> Result<SocketAddr, Failure> {
+        let Some(wan) = self.wan else {
+            return Ok(address);
+        };
+        let proxy = between(address, wan).await?;
+        let reached_at = proxy.address();
+        self.proxies.push(proxy);
+        Ok(reached_at)
+    }
+
+    /// Starts the nodes of a region that joins.
+    pub(crate) async fn add(
+        &mut self,
+        manifest: &StoreManifest,
+        data: &Data,
+        region: &RegionName,
+        nodes: &[SocketAddr],
+        peers: &[(&RegionName, SocketAddr)],
+    ) -> Result<(), Failure> {
+        let starting = nodes.iter().enumerate().map(|(place, listen)| {
+            let plan = NodePlan {
+                manifest,
+                store_id: data.store_id(),
+                region,
+                listen: *listen,
+                data: &data.node(region, place),
+                joins: true,
+                peers: peers.to_vec(),
+                place,
+                nodes,
+            };
+            start(region, place, plan.text())
+        });
+        for started in future::join_all(starting).await {
+            self.nodes.push(started?);
+        }
+        Ok(())
+    }
+
+    /// Stops a region that has left, and removes its data: its replica id is never used again.
+    pub(crate) async fn remove(&mut self, data: &Data, region: &RegionName) -> Result<(), Failure> {
+        let nodes = std::mem::take(&mut self.nodes).into_iter();
+        let (gone, stay): (Vec<_>, _) = nodes.partition(|(name, _)| name == region);
+        self.nodes = stay;
+        for (place, (_, node)) in gone.into_iter().enumerate() {
+            node.stop().await;
+            data.forget(region, place)?;
+        }
+        Ok(())
+    }
+
     /// Stops all nodes at once.
     pub(crate) async fn stop(self) {
-        future::join_all(self.nodes.into_iter().map(Running::stop)).await;
+        let nodes = self.nodes.into_iter().map(|(_, node)| node.stop());
+        future::join_all(nodes).await;
     }
 }
 
-async fn start(region: &RegionName, place: usize, config: String) -> Result<Running, Failure> {
+async fn start(
+    region: &RegionName,
+    place: usize,
+    config: String,
+) -> Result<(RegionName, Running), Failure> {
     let name = node_name(region, place);
     let config = NodeConfig::from_yaml(&format!("node {name}"), &config)
         .map_err(|error| Failure::new(error.to_string()))?;
-    Box::pin(Node::start(config))
-        .await
-        .map_err(|error| Failure::new(error.to_string()).during(format!("node {name}")))
+    match Box::pin(Node::start(config)).await {
+        Ok(node) => Ok((region.clone(), node)),
+        Err(error) => Err(Failure::new(error.to_string()).during(format!("node {name}"))),
+    }
 }
 
 /// A way to `address` whose round trip takes `wan` longer.

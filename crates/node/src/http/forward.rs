@@ -65,6 +65,7 @@ const AT_LEADER: &[&str] = &[
     "removeRegion",
     "getTopology",
     "putTopology",
+    "planTopology",
 ];
 /// What reads data.
 const READS: &[&str] = &[

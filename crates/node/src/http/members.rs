@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use http::StatusCode;
 
-use atoll_api::http::{REQUEST_BYTES_MAX, Reason, RemoveQuery};
+use atoll_api::http::{REQUEST_BYTES_MAX, Reason, RemoveQuery, TopologyDeclaration};
 use atoll_core::member::ChangeRefused;
 use atoll_store::region::NotChanged;
 
@@ -42,15 +42,23 @@ pub(crate) async fn get_topology(State(http): State<Http>, request: Request) -> 
     reply::json(StatusCode::OK, &http.node().0.topology())
 }
 
+pub(crate) async fn plan_topology(State(http): State<Http>, request: Request) -> Answer {
+    let declaration = declaration(&http, request).await?;
+    reply::json(StatusCode::OK, &http.node().0.plan(declaration).await?)
+}
+
 pub(crate) async fn put_topology(State(http): State<Http>, request: Request) -> Answer {
+    let declaration = declaration(&http, request).await?;
+    reply::json(StatusCode::OK, &http.node().0.declare(declaration).await?)
+}
+
+async fn declaration(http: &Http, request: Request) -> Result<TopologyDeclaration, Refused> {
     let (parts, body) = request.into_parts();
     let head = Head::read(http.node().identity().store, &parts.headers)?;
     query::none(&parts.uri)?;
     head.media.json_only()?;
-    let body = body::read_json(&http, &head, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
-    let declaration = batch::shape(&body)?;
-    let declared = http.node().0.declare(declaration).await?;
-    reply::json(StatusCode::OK, &declared)
+    let body = body::read_json(http, &head, body, REQUEST_BYTES_MAX, JSON_DEPTH_MAX).await?;
+    batch::shape(&body)
 }
 
 impl From<MembersRefused> for Refused {

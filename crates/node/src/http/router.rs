@@ -69,6 +69,7 @@ fn handler(route: &Route) -> Option<MethodRouter<Http>> {
         "cancelDrain" => routing::delete(members::cancel_drain),
         "removeRegion" => routing::delete(members::remove_region),
         "getTopology" => routing::get(members::get_topology),
+        "planTopology" => routing::post(members::plan_topology),
         "putTopology" => routing::put(members::put_topology),
         "putCollections" => routing::put(admin::put_collections),
         "openapi" => routing::get(probes::openapi),

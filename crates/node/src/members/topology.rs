@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use atoll_api::http::{MemberList, TopologyDeclaration, TopologyRegion, TopologyStatus};
+use atoll_api::http::{
+    MemberList, TopologyDeclaration, TopologyPlan, TopologyRegion, TopologyStatus,
+};
 use atoll_api::manifest::{self, LinkSpec, TopologyKind, TopologySpec};
 use atoll_core::layout::{Layout, LayoutRefused, LayoutRegion, Role, Topology};
 use atoll_core::{RegionName, StoreId};
+use atoll_replication::steps::{self, Step};
+use atoll_replication::topology;
 use atoll_store::region::NotChanged;
 use atoll_store::{Catalog, Command};
 use futures_util::future;
@@ -84,6 +88,43 @@ impl Inner {
         &self,
         declaration: TopologyDeclaration,
     ) -> Result<TopologyStatus, MembersRefused> {
+        let layout = self.checked(declaration).await?;
+        let now = self.clock.timestamp();
+        self.propose_change(Command::Layout { now, layout }).await?;
+        Ok(self.topology())
+    }
+
+    /// What declaring it would do.
+    pub(crate) async fn plan(
+        &self,
+        declaration: TopologyDeclaration,
+    ) -> Result<TopologyPlan, MembersRefused> {
+        let layout = self.checked(declaration).await?;
+        let catalog = self.published.catalog();
+        let new = in_replication(&layout)?;
+        let steps: Vec<String> = match &catalog.layout {
+            Some(agreed) => {
+                let old = in_replication(&agreed.layout)?;
+                let steps = steps::plan(&old, &new, false);
+                let steps = steps.map_err(|e| MembersRefused::UnderWay(e.to_string()))?;
+                steps.iter().map(ToString::to_string).collect()
+            }
+            None => {
+                let links = new.links().into_iter();
+                let add = links.map(|(from, to, carries)| Step::Add { from, to, carries });
+                let add = add.map(|step| step.to_string());
+                add.chain(["drop the other links of the nodes' configurations".to_owned()])
+                    .collect()
+            }
+        };
+        Ok(TopologyPlan {
+            revision: layout.revision,
+            steps,
+        })
+    }
+
+    /// The layout that is declared, when nothing speaks against it.
+    async fn checked(&self, declaration: TopologyDeclaration) -> Result<Layout, MembersRefused> {
         let catalog = self.published.catalog();
         let layout = self.layout_of(&catalog, declaration)?;
         let checked = layout.check_after(catalog.layout.as_ref(), &catalog.regions);
@@ -105,9 +146,7 @@ impl Inner {
             .flatten()
             .collect();
         check_answers(self.identity.store, &answers)?;
-        let now = self.clock.timestamp();
-        self.propose_change(Command::Layout { now, layout }).await?;
-        Ok(self.topology())
+        Ok(layout)
     }
 
     fn layout_of(
@@ -198,6 +237,19 @@ fn check_answers(
         }
     }
     Ok(())
+}
+
+/// The other room's word for the same.
+fn in_replication(layout: &Layout) -> Result<topology::Topology, MembersRefused> {
+    let shape = match layout.topology.clone() {
+        Topology::AllToAll => topology::Shape::AllToAll,
+        Topology::Ring { order } => topology::Shape::Ring { order },
+        Topology::Star { hub } => topology::Shape::Star { hub },
+        Topology::Custom { links } => topology::Shape::Custom { links },
+    };
+    let names = layout.regions.iter().map(|region| region.name.clone());
+    topology::Topology::new(names.collect(), shape)
+        .map_err(|bad| MembersRefused::Incomplete(bad.to_string()))
 }
 
 fn shown(topology: &Topology) -> TopologySpec {
