@@ -47,10 +47,10 @@ sim: setup ## simulate N=… schedules, or replay one with SEED=…
 	$(CARGO_BUILD) --bin atoll-sim
 	"$(CARGO_TARGET_DIR)/debug/atoll-sim" $(if $(SEED),--seed $(SEED),--schedules $(or $(N),$(SCHEDULES))) $(SIM_ARGS)
 
-torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGIONS=3 NODES=1
+torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGIONS=3 NODES=3
 	$(CARGO_BUILD) --bin atoll --bin atoll-torture
 	"$(CARGO_TARGET_DIR)/debug/atoll-torture" --program "$(CARGO_TARGET_DIR)/debug/atoll" --minutes $(or $(MINUTES),3) \
-		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),1) $(TORTURE_ARGS)
+		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),3) $(TORTURE_ARGS)
 
 # The docs are for people who work on Atoll: private items too, and links to them are fine.
 verify: setup ## format, lints, docs, purity, licences; writes nothing

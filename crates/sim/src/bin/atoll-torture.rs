@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 3)]
     regions: usize,
     /// Nodes of each region
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     nodes: usize,
     /// Clients of each region
     #[arg(long, value_name = "N", default_value_t = 5)]

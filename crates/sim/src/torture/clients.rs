@@ -93,7 +93,10 @@ impl Customer {
             Step::ReadTogether(names) => self.read_together(names).await,
             Step::Move => {
                 let regions = self.floor.cluster.shape.regions;
-                self.region = self.workload.other_region(self.region, regions);
+                // One client of each region stays: no region is ever without any.
+                if self.number >= regions {
+                    self.region = self.workload.other_region(self.region, regions);
+                }
                 true
             }
         }

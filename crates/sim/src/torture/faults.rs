@@ -51,6 +51,18 @@ pub(crate) enum Fault {
     Delay(usize, Duration),
     /// A link passes so many bytes a second.
     Narrow(usize, u64),
+    /// Another topology is declared, by the leader of some region.
+    Topology(usize, Ways),
+}
+
+/// How regions are to be linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ways {
+    AllToAll,
+    /// In the order of the regions.
+    Ring,
+    /// Round this region.
+    Star(usize),
 }
 
 /// Which way of a link.
@@ -88,6 +100,8 @@ pub enum Kind {
     Delay,
     /// A link with little capacity.
     Narrow,
+    /// A topology that was declared and accepted.
+    Topology,
 }
 
 impl Fault {
@@ -105,6 +119,7 @@ impl Fault {
             Fault::Reset(_) => Kind::Reset,
             Fault::Delay(..) => Kind::Delay,
             Fault::Narrow(..) => Kind::Narrow,
+            Fault::Topology(..) => Kind::Topology,
         }
     }
 }
@@ -124,6 +139,7 @@ impl fmt::Display for Kind {
             Kind::Reset => "connections reset",
             Kind::Delay => "delay",
             Kind::Narrow => "narrow link",
+            Kind::Topology => "topology change",
         })
     }
 }
@@ -160,6 +176,7 @@ impl Planner {
             0..8 => self.of_node(at),
             8 => self.of_all_nodes(at),
             9 | 10 => self.of_region(at),
+            11 => self.of_topology(at),
             _ => self.of_link(at),
         }
     }
@@ -207,6 +224,17 @@ impl Planner {
             self.links_busy[link] = at + lasts;
         }
         self.push(at, lasts, Fault::Isolate(region, passage));
+    }
+
+    fn of_topology(&mut self, at: Duration) {
+        let by = self.dice.index(self.shape.regions);
+        // A ring needs three.
+        let ways = match self.dice.below(3) {
+            0 if self.shape.regions > 2 => Ways::Ring,
+            1 => Ways::Star(self.dice.index(self.shape.regions)),
+            _ => Ways::AllToAll,
+        };
+        self.push(at, Duration::ZERO, Fault::Topology(by, ways));
     }
 
     fn of_link(&mut self, at: Duration) {
@@ -264,7 +292,7 @@ mod tests {
     fn a_long_schedule_has_faults_of_every_kind() {
         let planned = plan(1, SHAPE, LENGTH);
         let kinds: BTreeSet<Kind> = planned.iter().map(|p| p.fault.kind()).collect();
-        assert_eq!(kinds.len(), 12, "{kinds:?}");
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
         assert!(planned.iter().all(|p| p.at < LENGTH));
     }
 

@@ -8,14 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use atoll_api::http::{TopologyDeclaration, TopologyRegion};
+use atoll_api::manifest::{RegionName, Role, TopologyKind, TopologySpec};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::cluster::{Cluster, Node};
-use super::faults::{Fault, Kind, Planned, Towards};
+use super::faults::{Fault, Kind, Planned, Towards, Ways};
 use super::progress::Progress;
-use super::shape::NodeId;
+use super::shape::{NodeId, Shape, region_name};
 use crate::proxy::{Conditions, WayConditions};
 
 /// How often a link's open connections are reset while that fault lasts.
@@ -49,7 +51,11 @@ impl FaultLog {
     fn begins(&self, at_ms: u128, planned: &Planned) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, counts) = &mut *taken;
-        *counts.entry(planned.fault.kind()).or_default() += 1;
+        let kind = planned.fault.kind();
+        // It may be refused.
+        if kind != Kind::Topology {
+            *counts.entry(kind).or_default() += 1;
+        }
         let line = json!({
             "atMs": at_ms,
             "plannedMs": planned.at.as_millis(),
@@ -57,6 +63,17 @@ impl FaultLog {
             "fault": format!("{:?}", planned.fault),
         });
         // A log for people: the run does not depend on it.
+        let _ = writeln!(file, "{line}");
+    }
+
+    /// What a declared topology came to.
+    fn declared(&self, topology: &str, answer: &Result<u64, String>) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, counts) = &mut *taken;
+        if answer.is_ok() {
+            *counts.entry(Kind::Topology).or_default() += 1;
+        }
+        let line = json!({"declared": topology, "answer": format!("{answer:?}")});
         let _ = writeln!(file, "{line}");
     }
 
@@ -156,6 +173,10 @@ impl Stage {
                     .await;
                 Ok(())
             }
+            Fault::Topology(by, ways) => {
+                self.declare(by, ways).await;
+                Ok(())
+            }
             Fault::Narrow(link, bytes_per_second) => {
                 let way = WayConditions {
                     bytes_per_second: Some(bytes_per_second),
@@ -170,6 +191,22 @@ impl Stage {
                 Ok(())
             }
         }
+    }
+
+    /// Refusals are no failure: another change may be under way, a region unheard of.
+    async fn declare(&self, by: usize, ways: Ways) {
+        let declaration = declaration(self.cluster.shape, ways);
+        let mut answer = Err("nobody was asked".to_owned());
+        for node in self.cluster.nodes_of(by) {
+            let asked = node.client.put_topology(&declaration).await;
+            answer = asked
+                .map(|status| status.revision)
+                .map_err(|error| error.to_string());
+            if answer.is_ok() {
+                break;
+            }
+        }
+        self.log.declared(&format!("{ways:?}"), &answer);
     }
 
     async fn kill(&self, id: NodeId, lasts: Duration) -> anyhow::Result<()> {
@@ -190,6 +227,39 @@ impl Stage {
         for link in links {
             self.cluster.links[*link].1.heal();
         }
+    }
+}
+
+fn declaration(shape: Shape, ways: Ways) -> TopologyDeclaration {
+    let name = |region: usize| -> RegionName {
+        let parsed = region_name(region).parse();
+        parsed.expect("a name that is written here")
+    };
+    let spec = |kind| TopologySpec {
+        kind,
+        hub: None,
+        order: None,
+        links: None,
+        failover_after: None,
+    };
+    TopologyDeclaration {
+        revision: None,
+        topology: match ways {
+            Ways::AllToAll => spec(TopologyKind::AllToAll),
+            Ways::Ring => spec(TopologyKind::Ring),
+            Ways::Star(hub) => TopologySpec {
+                hub: Some(name(hub)),
+                ..spec(TopologyKind::Star)
+            },
+        },
+        // Where they are is known: every node has proxies of its own to them.
+        regions: (0..shape.regions)
+            .map(|region| TopologyRegion {
+                name: name(region),
+                role: Role::Leader,
+                endpoints: Vec::new(),
+            })
+            .collect(),
     }
 }
 
