@@ -5,7 +5,7 @@
 
 use crate::conflict::{self, Seen};
 use crate::content::Content;
-use crate::counter::{Floor, Position};
+use crate::counter::{Discount, Floor, Position};
 use crate::entry::{Entry, Operation, SlotWrite};
 use crate::hlc::Timestamp;
 use crate::ids::Dot;
@@ -38,6 +38,39 @@ pub fn apply<S: WriteState>(state: &mut S, entry: &Entry) -> Result<Effects, S::
         effects.conflicts += write.apply(state, &mut index)?;
     }
     Ok(effects)
+}
+
+/// Takes what an applied entry added to counters out of them: it repeats another entry
+/// ([`crate::idempotency`]).
+///
+/// # Errors
+/// When the state cannot be read; nothing must be committed then.
+pub fn discount<S: WriteState>(state: &mut S, entry: &Entry) -> Result<(), S::Error> {
+    let mut index = 0;
+    for operation in &entry.operations {
+        for write in &operation.writes {
+            let SlotWrite::Add { path, delta } = write else {
+                continue;
+            };
+            index += 1;
+            let at = SlotName {
+                collection: operation.collection.clone(),
+                key: operation.key.clone(),
+                path: path.clone(),
+            };
+            let mut slot = state.slot(&at)?;
+            slot.counter.discount(Discount {
+                replica: entry.dot.replica,
+                position: Position {
+                    seq: entry.dot.seq,
+                    index,
+                },
+                delta: *delta,
+            });
+            state.put_slot(&at, slot);
+        }
+    }
+    Ok(())
 }
 
 /// One operation within its entry.

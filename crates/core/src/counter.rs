@@ -42,27 +42,54 @@ pub struct Contribution {
     pub floor_total: i128,
 }
 
-/// The contributions of all origins, sorted by replica id.
+/// An addition that is in its origin's sum and does not count: its entry repeats another one
+/// ([`crate::idempotency`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discount {
+    /// The origin.
+    pub replica: ReplicaId,
+    /// Which addition.
+    pub position: Position,
+    /// What was added.
+    pub delta: i64,
+}
+
+impl Discount {
+    fn rank(&self) -> (ReplicaId, Position) {
+        (self.replica, self.position)
+    }
+}
+
+/// What a counter counts.
+///
+/// Invariant: both lists are sorted; no discount is of what was reset.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Counter(pub Vec<Contribution>);
+pub struct Counter {
+    /// The contributions of all origins, sorted by replica id.
+    pub contributions: Vec<Contribution>,
+    /// What of them does not count, sorted by replica id and position.
+    pub discounts: Vec<Discount>,
+}
 
 impl Counter {
     /// Whether nothing was ever contributed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.contributions.is_empty()
     }
 
     /// Whether some contribution has not been reset.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.0.iter().any(|c| c.position > c.floor)
+        self.contributions.iter().any(|c| c.position > c.floor)
     }
 
     /// The sum of what has not been reset.
     #[must_use]
     pub fn value(&self) -> i128 {
-        self.0.iter().map(|c| c.total - c.floor_total).sum()
+        let sums = self.contributions.iter().map(|c| c.total - c.floor_total);
+        let repeated = self.discounts.iter().map(|d| i128::from(d.delta));
+        sums.sum::<i128>() - repeated.sum::<i128>()
     }
 
     /// Adds a contribution. Each is added once: entries die at the vector when they come again.
@@ -80,13 +107,29 @@ impl Counter {
                 c.floor = floor.position;
                 c.floor_total = floor.total;
             }
+            let is_left = |d: &Discount| d.replica != floor.replica || d.position > floor.position;
+            self.discounts.retain(is_left);
+        }
+    }
+
+    /// Takes an addition out of the value: it repeats another one. One that was reset is gone already, and
+    /// each is taken out once.
+    pub fn discount(&mut self, discount: Discount) {
+        let at = self
+            .discounts
+            .binary_search_by_key(&discount.rank(), Discount::rank);
+        if let Err(at) = at
+            && discount.delta != 0
+            && discount.position > self.of(discount.replica).floor
+        {
+            self.discounts.insert(at, discount);
         }
     }
 
     /// What a reset that sees all of this must name. Origins with nothing left are left out.
     #[must_use]
     pub fn floors(&self) -> Vec<Floor> {
-        let live = self.0.iter().filter(|c| c.position > c.floor);
+        let live = self.contributions.iter().filter(|c| c.position > c.floor);
         live.map(|c| Floor {
             replica: c.replica,
             position: c.position,
@@ -96,8 +139,9 @@ impl Counter {
     }
 
     fn of(&mut self, replica: ReplicaId) -> &mut Contribution {
-        let at = self.0.partition_point(|c| c.replica < replica);
-        if self.0.get(at).is_none_or(|c| c.replica != replica) {
+        let all = &mut self.contributions;
+        let at = all.partition_point(|c| c.replica < replica);
+        if all.get(at).is_none_or(|c| c.replica != replica) {
             let zero = Position::default();
             let fresh = Contribution {
                 replica,
@@ -106,8 +150,8 @@ impl Counter {
                 floor: zero,
                 floor_total: 0,
             };
-            self.0.insert(at, fresh);
+            all.insert(at, fresh);
         }
-        &mut self.0[at]
+        &mut all[at]
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::content::Content;
 use crate::counter::Floor;
 use crate::hlc::Timestamp;
+use crate::idempotency::Idempotency;
 use crate::ids::{CollectionName, Dot, Key, RegionName};
 use crate::layout::Layout;
 use crate::member::MemberChange;
@@ -36,6 +37,8 @@ pub struct Entry {
     pub member: Option<MemberChange>,
     /// A topology declared anew.
     pub layout: Option<Layout>,
+    /// The key that its client gave the request, if any.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// What an entry does to one key.
@@ -280,6 +283,7 @@ mod tests {
             announces: None,
             member: None,
             layout: None,
+            idempotency: None,
         }
     }
 

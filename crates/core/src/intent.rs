@@ -87,6 +87,11 @@ pub enum Rejection {
     /// The region has left the store.
     #[error("this region is retired and takes no writes, ever; write to another one")]
     Retired,
+    /// The request's idempotency key names another request.
+    #[error(
+        "the idempotency key {0:?} was used for another request; give each request a key of its own"
+    )]
+    IdempotencyKeyReused(String),
 }
 
 impl Action {

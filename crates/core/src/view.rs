@@ -182,12 +182,18 @@ pub fn fingerprint(slots: &[(Path, Slot)]) -> u128 {
             feed(&version.dot.replica.0.to_be_bytes());
             feed(&version.dot.seq.to_be_bytes());
         }
-        for c in &slot.counter.0 {
+        for c in &slot.counter.contributions {
             feed(&c.replica.0.to_be_bytes());
             for position in [c.position, c.floor] {
                 feed(&position.seq.to_be_bytes());
                 feed(&position.index.to_be_bytes());
             }
+        }
+        for d in &slot.counter.discounts {
+            feed(b"repeated");
+            feed(&d.replica.0.to_be_bytes());
+            feed(&d.position.seq.to_be_bytes());
+            feed(&d.position.index.to_be_bytes());
         }
     }
     hash.value()
@@ -237,7 +243,7 @@ fn newest(slots: &[(Path, Slot)], value: Value) -> Sibling {
     let newest = versions.max_by_key(|v| (v.time, v.dot.replica));
     let counted = slots
         .iter()
-        .flat_map(|(_, slot)| &slot.counter.0)
+        .flat_map(|(_, slot)| &slot.counter.contributions)
         .map(|c| (c.position.seq, c.replica));
     let (dot, time) = match (newest, counted.max()) {
         (Some(version), _) => (version.dot, version.time),

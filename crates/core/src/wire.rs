@@ -9,6 +9,7 @@ use prost::Message;
 
 use crate::entry::{Entry, Operation};
 use crate::hlc::Timestamp;
+use crate::idempotency::{Idempotency, IdempotencyKey};
 use crate::ids::{CollectionName, Dot, Key, ReplicaId};
 use crate::version_vector::VersionVector;
 
@@ -208,12 +209,26 @@ pub mod pb {
         /// Name of the region that this replica id is an incarnation of; empty but in first entries.
         #[prost(string, tag = "7")]
         pub announces: String,
+        /// The request's idempotency key.
+        #[prost(message, optional, tag = "8")]
+        pub idempotency: Option<Idempotency>,
         /// A membership change.
         #[prost(message, optional, tag = "9")]
         pub member: Option<MemberChange>,
         /// A topology declared anew.
         #[prost(message, optional, tag = "10")]
         pub layout: Option<Layout>,
+    }
+
+    /// The request that an entry was made of.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Idempotency {
+        /// Key.
+        #[prost(bytes = "bytes", tag = "1")]
+        pub key: Bytes,
+        /// Hash of the request, 16 bytes little-endian.
+        #[prost(bytes = "bytes", tag = "2")]
+        pub request: Bytes,
     }
 
     /// An operation.
@@ -271,6 +286,7 @@ impl From<&Entry> for pb::Entry {
             announces,
             member,
             layout,
+            idempotency,
         } = entry;
         pb::Entry {
             replica: dot.replica.0,
@@ -285,7 +301,31 @@ impl From<&Entry> for pb::Entry {
                 .unwrap_or_default(),
             member: member.as_ref().map(Into::into),
             layout: layout.as_ref().map(Into::into),
+            idempotency: idempotency.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&Idempotency> for pb::Idempotency {
+    fn from(idempotency: &Idempotency) -> Self {
+        let Idempotency { key, request } = idempotency;
+        pb::Idempotency {
+            key: key.bytes(),
+            request: Bytes::copy_from_slice(&request.to_le_bytes()),
+        }
+    }
+}
+
+impl TryFrom<pb::Idempotency> for Idempotency {
+    type Error = BadFrame;
+    fn try_from(idempotency: pb::Idempotency) -> Result<Self, BadFrame> {
+        let request = idempotency.request[..].try_into();
+        Ok(Idempotency {
+            key: IdempotencyKey::new(idempotency.key).map_err(malformed)?,
+            request: request
+                .map(u128::from_le_bytes)
+                .map_err(|_| malformed("a request's hash is not 16 bytes"))?,
+        })
     }
 }
 
@@ -302,6 +342,7 @@ impl TryFrom<pb::Entry> for Entry {
             announces,
             member,
             layout,
+            idempotency,
         } = entry;
         let time = Timestamp(time);
         if time > Timestamp::LATEST {
@@ -337,6 +378,7 @@ impl TryFrom<pb::Entry> for Entry {
             announces,
             member: member.map(TryInto::try_into).transpose()?,
             layout: layout.map(TryInto::try_into).transpose()?,
+            idempotency: idempotency.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use atoll_core::counter::{Floor, Position};
+use atoll_core::idempotency::Idempotency;
 use atoll_core::intent::{Action, Intent, Precondition};
 use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::wire::{
@@ -142,6 +143,13 @@ fn any_layout() -> impl Strategy<Value = Layout> {
     )
 }
 
+fn any_idempotency() -> impl Strategy<Value = Idempotency> {
+    ("[!-~]{1,4}", any::<u128>()).prop_map(|(key, request)| Idempotency {
+        key: key.parse().unwrap(),
+        request,
+    })
+}
+
 fn any_entry() -> impl Strategy<Value = Entry> {
     let operations = prop::collection::vec(any_operation(), 0..3);
     let name = prop_oneof![Just(None), Just(Some("eu-west".parse().unwrap()))];
@@ -152,12 +160,21 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         any_vector(),
         operations,
         any_bytes(),
-        name,
+        (name, prop::option::of(any_idempotency())),
         prop::option::of(any_member()),
         prop::option::of(any_layout()),
     )
         .prop_map(
-            |((replica, seq), time, others, operations, trace, announces, member, layout)| {
+            |(
+                (replica, seq),
+                time,
+                others,
+                operations,
+                trace,
+                (announces, idempotency),
+                member,
+                layout,
+            )| {
                 let dot = Dot::new(ReplicaId(replica), seq);
                 let own = std::iter::once((dot.replica, seq - 1));
                 let dependencies = others
@@ -174,6 +191,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                     announces,
                     member,
                     layout,
+                    idempotency,
                 }
             },
         )
@@ -311,6 +329,7 @@ fn small_entry(seq: u64) -> Entry {
         announces: None,
         member: None,
         layout: None,
+        idempotency: None,
     }
 }
 
@@ -395,6 +414,26 @@ fn impossible_entries_are_named() {
             "a region that is no name",
             pb::Entry {
                 announces: "Not A Name".into(),
+                ..good()
+            },
+        ),
+        (
+            "an idempotency key that is none",
+            pb::Entry {
+                idempotency: Some(pb::Idempotency {
+                    key: "a b".into(),
+                    request: vec![0; 16].into(),
+                }),
+                ..good()
+            },
+        ),
+        (
+            "a hash of another length",
+            pb::Entry {
+                idempotency: Some(pb::Idempotency {
+                    key: "a".into(),
+                    request: vec![0; 15].into(),
+                }),
                 ..good()
             },
         ),
@@ -600,6 +639,7 @@ fn golden_entry() -> Entry {
         announces: Some("eu".parse().unwrap()),
         member: None,
         layout: None,
+        idempotency: None,
     }
 }
 
@@ -722,6 +762,21 @@ fn the_bytes_of_membership_stay() {
         .split("\n\n")
         .map(|text| decode_entry(&unhex(text).into()));
     assert_eq!(read.collect::<Result<Vec<_>, _>>(), Ok(entries.to_vec()));
+}
+
+/// The same of an entry whose request had an idempotency key.
+#[test]
+fn the_bytes_of_an_entry_with_an_idempotency_key_stay() {
+    let golden = include_str!("golden/entry-v1-idempotency.hex");
+    let entry = Entry {
+        idempotency: Some(Idempotency {
+            key: "order-7".parse().unwrap(),
+            request: 0x0102 << 100,
+        }),
+        ..small_entry(3)
+    };
+    assert_eq!(hex(&encode_entry(&entry)), golden);
+    assert_eq!(decode_entry(&unhex(golden).into()), Ok(entry));
 }
 
 /// A region's log holds these bytes: a difference here is a break of the format.

@@ -28,6 +28,7 @@ fn put(key: &str, value: &str) -> Request {
     Request {
         intents: vec![intent],
         trace: bytes::Bytes::new(),
+        idempotency: None,
     }
 }
 

@@ -68,6 +68,7 @@ impl Store {
         let request = Request {
             intents: vec![intent],
             trace: bytes::Bytes::new(),
+            idempotency: None,
         };
         self.nodes[region]
             .node()

@@ -33,6 +33,7 @@ fn entry(replica: ReplicaId, seq: u64, dependencies: &[(ReplicaId, u64)]) -> Byt
         announces: None,
         member: None,
         layout: None,
+        idempotency: None,
     })
 }
 

@@ -234,7 +234,11 @@ impl World {
                 self.report.refused += 1;
                 self.trace(|_| format!("r{place} refuses client {client}: {rejection}"));
             }
-            Ok(Written { entry, session }) => {
+            Ok(Written {
+                entry,
+                session,
+                repeats: _,
+            }) => {
                 self.clients[client].session.merge(&session);
                 if let Some((dot, _)) = entry {
                     self.report.acknowledged += 1;
@@ -281,6 +285,7 @@ impl World {
         Request {
             intents,
             trace: Bytes::new(),
+            idempotency: None,
         }
     }
 

@@ -8,7 +8,9 @@ use prost::Message;
 
 use atoll_core::intent::Intent;
 use atoll_core::wire::pb;
-use atoll_core::{CollectionSpec, Layout, MemberChange, ReplicaId, Timestamp, VersionVector};
+use atoll_core::{
+    CollectionSpec, IdempotencyKey, Layout, MemberChange, ReplicaId, Timestamp, VersionVector,
+};
 
 use crate::error::StoreError;
 use crate::records::collections::{self, CollectionsPb};
@@ -78,6 +80,13 @@ pub enum Command {
         /// And the oldest beyond this many.
         rows_max: u64,
     },
+    /// Forgets idempotency keys.
+    Forget {
+        /// Those of entries older than this go.
+        before: Timestamp,
+        /// And the oldest beyond this many.
+        keys_max: u64,
+    },
 }
 
 /// One atomic write of a client.
@@ -87,6 +96,8 @@ pub struct Request {
     pub intents: Vec<Intent>,
     /// W3C `traceparent`, or empty.
     pub trace: Bytes,
+    /// The client's name for it: a request that was written before is answered and not repeated.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 impl Command {
@@ -138,6 +149,11 @@ impl Command {
                     .map(|r| RequestPb {
                         intents: r.intents.iter().map(Into::into).collect(),
                         trace: r.trace.clone(),
+                        idempotency: r
+                            .idempotency
+                            .as_ref()
+                            .map(IdempotencyKey::bytes)
+                            .unwrap_or_default(),
                     })
                     .collect(),
             }),
@@ -157,6 +173,10 @@ impl Command {
             Command::Trim { before, rows_max } => KindPb::Trim(TrimPb {
                 before: before.0,
                 rows_max: *rows_max,
+            }),
+            Command::Forget { before, keys_max } => KindPb::Forget(ForgetPb {
+                before: before.0,
+                keys_max: *keys_max,
             }),
         }
     }
@@ -192,6 +212,7 @@ fn from_pb(kind: KindPb) -> Result<Command, StoreError> {
                 Ok::<_, StoreError>(Request {
                     intents,
                     trace: r.trace,
+                    idempotency: idempotency_key(r.idempotency)?,
                 })
             };
             let requests = write
@@ -219,12 +240,24 @@ fn from_pb(kind: KindPb) -> Result<Command, StoreError> {
             before: Timestamp(trim.before),
             rows_max: trim.rows_max,
         },
+        KindPb::Forget(forget) => Command::Forget {
+            before: Timestamp(forget.before),
+            keys_max: forget.keys_max,
+        },
     })
+}
+
+fn idempotency_key(bytes: Bytes) -> Result<Option<IdempotencyKey>, BadRecord> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let key = IdempotencyKey::new(bytes).map_err(|e| damaged(KIND, e))?;
+    Ok(Some(key))
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct CommandPb {
-    #[prost(oneof = "KindPb", tags = "1, 2, 3, 4, 5, 6, 8, 9, 10")]
+    #[prost(oneof = "KindPb", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     kind: Option<KindPb>,
 }
 
@@ -242,6 +275,8 @@ enum KindPb {
     Stable(pb::Vector),
     #[prost(message, tag = "6")]
     Trim(TrimPb),
+    #[prost(message, tag = "7")]
+    Forget(ForgetPb),
     #[prost(fixed64, tag = "8")]
     Join(u64),
     #[prost(message, tag = "9")]
@@ -280,6 +315,8 @@ struct RequestPb {
     intents: Vec<pb::Intent>,
     #[prost(bytes = "bytes", tag = "2")]
     trace: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    idempotency: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -298,6 +335,14 @@ struct TrimPb {
     before: u64,
     #[prost(uint64, tag = "2")]
     rows_max: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ForgetPb {
+    #[prost(fixed64, tag = "1")]
+    before: u64,
+    #[prost(uint64, tag = "2")]
+    keys_max: u64,
 }
 
 #[cfg(test)]
@@ -351,6 +396,7 @@ mod tests {
             requests: vec![Request {
                 intents: vec![intent],
                 trace: Bytes::new(),
+                idempotency: None,
             }],
         }
     }
@@ -529,6 +575,27 @@ mod tests {
     }
 
     #[test]
+    fn forget_is_pinned() {
+        let forget = Command::Forget {
+            before: now(),
+            keys_max: 1_000_000,
+        };
+        insta::assert_snapshot!(check(&forget), @"013a0d09080706050403020110c0843d");
+    }
+
+    #[test]
+    fn a_write_with_an_idempotency_key_is_pinned() {
+        let Command::Write { now, mut requests } = write(Action::Delete, None) else {
+            unreachable!();
+        };
+        requests[0].idempotency = Some("order-7".parse().unwrap());
+        insta::assert_snapshot!(check(&Command::Write { now, requests }), @r"
+        01121e09080706050403020112130a080a016312016b28011a076f726465722d
+        37
+        ");
+    }
+
+    #[test]
     fn a_command_of_a_later_kind_asks_for_an_upgrade() {
         // Field 15, which nobody has given out.
         let refused = Command::decode(&Bytes::from_static(&[FORMAT, 0x78, 1])).unwrap_err();
@@ -567,8 +634,17 @@ mod tests {
     }
 
     fn commands() -> impl Strategy<Value = Command> {
-        let request = (prop::collection::vec(intents(), 0..3), bytes())
-            .prop_map(|(intents, trace)| Request { intents, trace });
+        let key = "[!-~]{1,3}".prop_map(|key: String| key.parse().unwrap());
+        let request = (
+            prop::collection::vec(intents(), 0..3),
+            bytes(),
+            prop::option::of(key),
+        )
+            .prop_map(|(intents, trace, idempotency)| Request {
+                intents,
+                trace,
+                idempotency,
+            });
         let requests = prop::collection::vec(request, 0..3);
         let frames = prop::collection::vec(bytes(), 0..3);
         prop_oneof![
@@ -587,6 +663,8 @@ mod tests {
             vectors().prop_map(|vector| Command::Stable { vector }),
             (times(), any::<u64>())
                 .prop_map(|(before, rows_max)| Command::Trim { before, rows_max }),
+            (times(), any::<u64>())
+                .prop_map(|(before, keys_max)| Command::Forget { before, keys_max }),
         ]
     }
 

@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::records::applied::{self, Applied};
 use crate::records::arrival::{self, Arrival};
 use crate::records::ledger_row::{self, KeptRow};
-use crate::records::{log_index, slot, slot_key};
+use crate::records::{idempotency, log_index, slot, slot_key};
 use crate::region::Catalog;
 use crate::transaction::Transaction;
 
@@ -28,6 +28,28 @@ pub type Slots = Vec<(Path, Slot)>;
 pub fn applied(read: &dyn Read) -> Result<Applied, StoreError> {
     let bytes = read.get(Family::Meta, applied::KEY)?;
     Ok(bytes.map(applied::decode).transpose()?.unwrap_or_default())
+}
+
+/// Whether idempotency keys are remembered of writes before `before`, or more than `keys_max` of them.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn remembers_too_much(
+    read: &dyn Read,
+    before: Timestamp,
+    keys_max: u64,
+) -> Result<bool, StoreError> {
+    let mut oldest = None;
+    let mut visit = |place: &[u8], _: &[u8]| {
+        oldest = Some(idempotency::decode_time_key(place));
+        ControlFlow::Break(())
+    };
+    let ages = idempotency::time_prefix();
+    read.scan_prefix(Family::Meta, ages, Direction::Forward, &mut visit)?;
+    let Some((time, _)) = oldest.transpose()? else {
+        return Ok(false);
+    };
+    Ok(time < before || applied(read)?.idempotency_keys > keys_max)
 }
 
 /// The root slot of a key: all there is of a Register or Counter.

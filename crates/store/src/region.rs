@@ -5,6 +5,7 @@
 //! dependencies and corrected times are known only here, so the bytes of an entry are born here.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ use crate::records::{collections, layout, log_index};
 use crate::transaction::Transaction;
 use crate::transfer;
 
+mod idempotency;
 mod members;
 
 pub use members::NotChanged;
@@ -88,6 +90,8 @@ pub struct Written {
     pub entry: Option<(Dot, Timestamp)>,
     /// All that the region had applied right after it.
     pub session: VersionVector,
+    /// Whether it had been written before, under the same idempotency key; nothing was changed then.
+    pub repeats: bool,
 }
 
 /// What became of remote entries.
@@ -282,6 +286,7 @@ impl Region {
         group.conflicts = new_conflicts(&mut tx, &catalog);
         group.resolutions = resolutions(&mut tx, &catalog)?;
         next.ledger_rows = next.ledger_rows.saturating_add_signed(tx.ledger_growth());
+        next.idempotency_keys = next.idempotency_keys.saturating_add_signed(tx.key_growth());
 
         let mut batch = Batch::new();
         tx.into_batch(&mut batch);
@@ -355,6 +360,11 @@ impl Work<'_> {
                 self.tx.trim(*before, *rows_max, rows)?;
                 Outcome::Done
             }
+            Command::Forget { before, keys_max } => {
+                let (kept, stable) = (self.next.idempotency_keys, &self.next.stable);
+                self.tx.forget_keys(*before, *keys_max, kept, stable)?;
+                Outcome::Done
+            }
         })
     }
 
@@ -371,6 +381,7 @@ impl Work<'_> {
             announces: None,
             member: None,
             layout: None,
+            idempotency: None,
         }
     }
 
@@ -379,6 +390,10 @@ impl Work<'_> {
         now: Timestamp,
         request: &Request,
     ) -> Result<Result<Written, Rejection>, StoreError> {
+        let idempotency = match self.meet(request)? {
+            ControlFlow::Continue(idempotency) => idempotency,
+            ControlFlow::Break(answer) => return Ok(answer),
+        };
         if let Err(rejection) = self.may_write(now) {
             return Ok(Err(rejection));
         }
@@ -401,6 +416,7 @@ impl Work<'_> {
             return Ok(Ok(Written {
                 entry: None,
                 session: self.next.vector.clone(),
+                repeats: false,
             }));
         }
         if entry.settle() {
@@ -408,11 +424,14 @@ impl Work<'_> {
             apply::apply(&mut self.tx, &entry)?;
         }
         entry.trace = request.trace.clone();
+        entry.idempotency = idempotency;
+        self.tx.remember_key(&entry)?;
         let named = (entry.dot, entry.time);
         self.add(entry, None, None);
         Ok(Ok(Written {
             entry: Some(named),
             session: self.next.vector.clone(),
+            repeats: false,
         }))
     }
 
@@ -456,6 +475,7 @@ impl Work<'_> {
                 self.tx.begin();
                 apply::apply(&mut self.tx, &entry)?;
                 self.take_in(&entry);
+                self.tx.remember_key(&entry)?;
                 self.add(entry, Some(sender), Some(frame.clone()));
                 merged.applied += 1;
             }

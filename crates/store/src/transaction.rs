@@ -5,6 +5,7 @@
 //! is rolled back alone. What a command does depends on the commands before it and never on which of
 //! them share its group: nodes of one region group the same log differently.
 
+mod idempotency;
 mod prune;
 mod resolution;
 mod trim;
@@ -37,6 +38,7 @@ pub(crate) struct Transaction<'a> {
     history: BTreeMap<Vec<u8>, Option<Superseded>>,
     ledger: RefCell<HashMap<ConflictId, CachedRow>>,
     entries: HashMap<Dot, Entry>,
+    keys: idempotency::Keys,
     undo: Vec<Undo>,
     /// How often the command at hand wrote which slots.
     touched: BTreeMap<Vec<u8>, usize>,
@@ -76,6 +78,7 @@ impl<'a> Transaction<'a> {
             history: BTreeMap::new(),
             ledger: RefCell::default(),
             entries: HashMap::new(),
+            keys: idempotency::Keys::default(),
             undo: Vec::new(),
             touched: BTreeMap::new(),
             replaced: Vec::new(),
@@ -197,6 +200,7 @@ impl<'a> Transaction<'a> {
                 Some(_) | None => {}
             }
         }
+        self.keys.into_batch(batch);
     }
 
     fn history_of(

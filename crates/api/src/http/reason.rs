@@ -87,6 +87,8 @@ reasons! {
     ReplicaTwice = 409, "Two regions have the same replica id";
     /// `If-Match` or `If-None-Match` does not hold.
     PreconditionFailed = 412, "The key is not as demanded";
+    /// The `Idempotency-Key` names another request.
+    IdempotencyKeyReused = 422, "The idempotency key was used for another request";
     /// The value, the request or a part of it is too large.
     TooLarge = 413, "The request is too large";
     /// The media type is not accepted here.
@@ -158,6 +160,7 @@ impl Reason {
             | Reason::OtherStore
             | Reason::ReplicaTwice
             | Reason::PreconditionFailed
+            | Reason::IdempotencyKeyReused
             | Reason::TooLarge
             | Reason::UnsupportedMediaType
             | Reason::Internal

@@ -68,6 +68,7 @@ impl Replica {
             announces: None,
             member: None,
             layout: None,
+            idempotency: None,
         };
         // A lone intent changes nothing before it is accepted, and repeats no key.
         let before = (intents.len() > 1).then(|| self.state.clone());

@@ -49,7 +49,11 @@ pub(crate) async fn batch(State(http): State<Http>, request: Request) -> Answer 
     let trace = head.trace.clone();
     let written = http
         .node()
-        .write(atoll_store::Request { intents, trace })
+        .write(atoll_store::Request {
+            intents,
+            trace,
+            idempotency: None,
+        })
         .await?;
     let seen_by = write::confirm(&http, &head, &written).await?;
     let more = format!(r#","operations":{operations}"#);

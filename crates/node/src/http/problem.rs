@@ -70,6 +70,7 @@ impl From<Rejection> for Refused {
             Rejection::PreconditionFailed(_) => Reason::PreconditionFailed,
             Rejection::NoTimeLeft => Reason::ClockSkew,
             Rejection::Leaving | Rejection::Retired => Reason::Draining,
+            Rejection::IdempotencyKeyReused(_) => Reason::IdempotencyKeyReused,
         };
         Refused::new(reason, rejection.to_string())
     }

@@ -127,6 +127,7 @@ async fn commit(http: &Http, mut target: Target, action: Action) -> Answer {
     let request = atoll_store::Request {
         intents: vec![intent],
         trace: head.trace.clone(),
+        idempotency: None,
     };
     let written = http.node().write(request).await?;
     if is_delete && written.entry.is_none() {

@@ -127,6 +127,7 @@ impl Region {
             announces: None,
             member: None,
             layout: None,
+            idempotency: None,
         };
         self.log.push(entry.dot, None, encode_entry(&entry));
         self.committed(now_ms);

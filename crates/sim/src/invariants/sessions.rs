@@ -75,7 +75,11 @@ impl Shown {
         for (path, slot) in slots {
             let versions = slot.siblings.iter().map(|v| (path.clone(), v.dot));
             now.versions.extend(versions);
-            let counted = slot.counter.0.iter().filter(|c| c.position.seq > 0);
+            let counted = slot
+                .counter
+                .contributions
+                .iter()
+                .filter(|c| c.position.seq > 0);
             now.counted
                 .extend(counted.map(|c| ((path.clone(), c.replica), c.position)));
         }
@@ -109,7 +113,8 @@ impl ShownKey {
         }
         for ((path, replica), position) in &self.counted {
             let counter = slot(path).map(|slot| &slot.counter);
-            let counted = counter.and_then(|c| c.0.iter().find(|c| c.replica == *replica));
+            let counted =
+                counter.and_then(|c| c.contributions.iter().find(|c| c.replica == *replica));
             if counted.is_none_or(|c| c.position < *position) {
                 let what = format!(
                     "r{region} shows a session the counter {}/{}{} with {counted:?}, after {position:?}",

@@ -27,6 +27,8 @@ pub struct Applied {
     pub raft: Bytes,
     /// Ledger rows kept.
     pub ledger_rows: u64,
+    /// Entries that are remembered by their idempotency key.
+    pub idempotency_keys: u64,
 }
 
 /// The bytes.
@@ -39,6 +41,7 @@ pub fn encode(applied: &Applied) -> Vec<u8> {
         stable,
         raft,
         ledger_rows,
+        idempotency_keys,
     } = applied;
     super::encode(&AppliedPb {
         vector: Some(vector.into()),
@@ -47,6 +50,7 @@ pub fn encode(applied: &Applied) -> Vec<u8> {
         stable: Some(stable.into()),
         raft: raft.clone(),
         ledger_rows: *ledger_rows,
+        idempotency_keys: *idempotency_keys,
     })
 }
 
@@ -66,6 +70,7 @@ pub fn decode(bytes: Bytes) -> Result<Applied, BadRecord> {
         stable: vector(applied.stable)?,
         raft: applied.raft,
         ledger_rows: applied.ledger_rows,
+        idempotency_keys: applied.idempotency_keys,
     })
 }
 
@@ -83,6 +88,8 @@ struct AppliedPb {
     raft: Bytes,
     #[prost(uint64, tag = "6")]
     ledger_rows: u64,
+    #[prost(uint64, tag = "7")]
+    idempotency_keys: u64,
 }
 
 #[cfg(test)]
@@ -94,17 +101,23 @@ mod tests {
     #[test]
     fn the_bytes_are_pinned() {
         let vector = |seqs: &[(u64, u64)]| seqs.iter().map(|&(r, s)| (ReplicaId(r), s)).collect();
-        let applied = Applied {
+        let mut applied = Applied {
             vector: vector(&[(0xA1, 7), (0xB2, 300)]),
             time: Timestamp(0x0102_0304_0506_0708),
             arrival: 307,
             stable: vector(&[(0xA1, 6)]),
             raft: Bytes::from_static(b"raft"),
             ledger_rows: 2,
+            idempotency_keys: 0,
         };
         insta::assert_snapshot!(checks::check(KIND, &applied, encode, decode), @r"
         010a170a10a100000000000000b200000000000000120307ac02110807060504
         03020118b302220d0a08a1000000000000001201062a04726166743002
+        ");
+        applied.idempotency_keys = 300;
+        insta::assert_snapshot!(checks::check(KIND, &applied, encode, decode), @r"
+        010a170a10a100000000000000b200000000000000120307ac02110807060504
+        03020118b302220d0a08a1000000000000001201062a0472616674300238ac02
         ");
     }
 

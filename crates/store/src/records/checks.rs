@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use atoll_core::content::{Class, Content, Value};
-use atoll_core::counter::{Contribution, Counter, Floor, Position};
+use atoll_core::counter::{Contribution, Counter, Discount, Floor, Position};
 use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::slot::{ConflictMark, HistoryEnd, Partner, Slot, Superseded, Version};
 use atoll_core::state::SlotName;
@@ -198,6 +198,14 @@ fn contributions() -> impl Strategy<Value = Contribution> {
     })
 }
 
+fn discounts() -> impl Strategy<Value = Discount> {
+    (numbers(), positions(), any::<i64>()).prop_map(|(replica, position, delta)| Discount {
+        replica: ReplicaId(replica),
+        position,
+        delta,
+    })
+}
+
 pub(crate) fn slots() -> impl Strategy<Value = Slot> {
     let end = (classes(), any::<u64>(), dots()).prop_map(|(class, first, last)| HistoryEnd {
         class,
@@ -208,11 +216,15 @@ pub(crate) fn slots() -> impl Strategy<Value = Slot> {
         prop::collection::vec(versions(), 0..4),
         prop::collection::vec(end, 0..4),
         prop::collection::vec(contributions(), 0..3),
+        prop::collection::vec(discounts(), 0..3),
     )
-        .prop_map(|(siblings, history, contributions)| Slot {
+        .prop_map(|(siblings, history, contributions, discounts)| Slot {
             siblings,
             history,
-            counter: Counter(contributions),
+            counter: Counter {
+                contributions,
+                discounts,
+            },
         })
 }
 

@@ -10,6 +10,7 @@ pub mod arrival;
 #[cfg(test)]
 pub(crate) mod checks;
 pub mod collections;
+pub mod idempotency;
 pub mod identity;
 pub mod layout;
 pub mod ledger_row;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use atoll_core::content::{Class, Content, Value};
-use atoll_core::counter::{Contribution, Counter, Position};
+use atoll_core::counter::{Contribution, Counter, Discount, Position};
 use atoll_core::slot::{ConflictMark, HistoryEnd, Partner, Slot, Version};
 use atoll_core::{Dot, ReplicaId, Timestamp};
 
@@ -32,7 +32,12 @@ pub fn encode(slot: &Slot) -> Vec<u8> {
                 first: end.first,
             })
             .collect(),
-        contributions: counter.0.iter().map(contribution_to_pb).collect(),
+        contributions: counter
+            .contributions
+            .iter()
+            .map(contribution_to_pb)
+            .collect(),
+        discounts: counter.discounts.iter().map(discount_to_pb).collect(),
     })
 }
 
@@ -56,12 +61,14 @@ pub fn decode(bytes: Bytes) -> Result<Slot, BadRecord> {
             .map(version_from_pb)
             .collect::<Result<_, _>>()?,
         history: history.collect::<Result<_, _>>()?,
-        counter: Counter(
-            slot.contributions
+        counter: Counter {
+            contributions: slot
+                .contributions
                 .into_iter()
                 .map(contribution_from_pb)
                 .collect::<Result<_, _>>()?,
-        ),
+            discounts: slot.discounts.iter().map(discount_from_pb).collect(),
+        },
     })
 }
 
@@ -185,6 +192,31 @@ fn contribution_from_pb(c: ContributionPb) -> Result<Contribution, BadRecord> {
     })
 }
 
+fn discount_to_pb(discount: &Discount) -> DiscountPb {
+    let Discount {
+        replica,
+        position,
+        delta,
+    } = discount;
+    DiscountPb {
+        replica: replica.0,
+        seq: position.seq,
+        index: position.index,
+        delta: *delta,
+    }
+}
+
+fn discount_from_pb(discount: &DiscountPb) -> Discount {
+    Discount {
+        replica: ReplicaId(discount.replica),
+        position: Position {
+            seq: discount.seq,
+            index: discount.index,
+        },
+        delta: discount.delta,
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct SlotPb {
     #[prost(message, repeated, tag = "1")]
@@ -193,6 +225,8 @@ struct SlotPb {
     history: Vec<HistoryEndPb>,
     #[prost(message, repeated, tag = "3")]
     contributions: Vec<ContributionPb>,
+    #[prost(message, repeated, tag = "4")]
+    discounts: Vec<DiscountPb>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -263,6 +297,18 @@ struct ContributionPb {
     floor_index: u32,
     #[prost(bytes = "vec", tag = "7")]
     floor_total: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DiscountPb {
+    #[prost(fixed64, tag = "1")]
+    replica: u64,
+    #[prost(uint64, tag = "2")]
+    seq: u64,
+    #[prost(uint32, tag = "3")]
+    index: u32,
+    #[prost(sint64, tag = "4")]
+    delta: i64,
 }
 
 #[cfg(test)]
@@ -371,10 +417,13 @@ mod tests {
             floor_total,
         };
         let slot = Slot {
-            counter: Counter(vec![
-                contribution(1, 5, -7),
-                contribution(2, i128::MAX, i128::MIN),
-            ]),
+            counter: Counter {
+                contributions: vec![
+                    contribution(1, 5, -7),
+                    contribution(2, i128::MAX, i128::MIN),
+                ],
+                discounts: vec![],
+            },
             ..Slot::default()
         };
         insta::assert_snapshot!(check(&slot), @r"
@@ -382,6 +431,26 @@ mod tests {
         00000028ab0230013a10f9ffffffffffffffffffffffffffffff1a3709020000
         000000000010ac0218022210ffffffffffffffffffffffffffffff7f28ab0230
         013a1000000000000000000000000000000080
+        ");
+    }
+
+    #[test]
+    fn a_discount_is_pinned() {
+        let discount = |replica, delta| Discount {
+            replica: ReplicaId(replica),
+            position: Position { seq: 300, index: 2 },
+            delta,
+        };
+        let slot = Slot {
+            counter: Counter {
+                contributions: vec![],
+                discounts: vec![discount(1, 5), discount(2, i64::MIN)],
+            },
+            ..Slot::default()
+        };
+        insta::assert_snapshot!(check(&slot), @r"
+        01221009010000000000000010ac021802200a221909020000000000000010ac
+        02180220ffffffffffffffffff01
         ");
     }
 

@@ -64,6 +64,7 @@ pub(crate) fn request(intents: &[Intent]) -> Request {
     Request {
         intents: intents.to_vec(),
         trace: Bytes::new(),
+        idempotency: None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Random histories of three regions: writes of all types, some of them refused, deliveries in and out of
-//! order, other policies, stable vectors, trims.
+//! order, other policies, stable vectors, trims, idempotency keys.
 //!
 //! Proptest draws small arrays of bytes, which are read as steps, so that a failing history shrinks by
 //! leaving steps out.
@@ -45,6 +45,8 @@ pub(crate) enum Step {
         requests: Vec<Vec<(&'static str, &'static str, Action)>>,
         /// Another region, and one of its earlier moments counted back from now: what the client had read.
         context: Option<(usize, usize)>,
+        /// The idempotency key of the first request, if it has one.
+        key: Option<&'static str>,
         /// Which request cannot be accepted, and why.
         refused: Option<(usize, Refusal)>,
     },
@@ -68,6 +70,11 @@ pub(crate) enum Step {
         who: usize,
         before_ms: u64,
         rows_max: u64,
+    },
+    Forget {
+        who: usize,
+        before_ms: u64,
+        keys_max: u64,
     },
 }
 
@@ -151,6 +158,7 @@ fn play_step(regions: &mut Regions, step: &Step, now_ms: &mut u64) {
             after_ms,
             requests,
             context,
+            key,
             refused,
         } => {
             *now_ms += after_ms;
@@ -174,7 +182,9 @@ fn play_step(regions: &mut Regions, step: &Step, now_ms: &mut u64) {
                 let nth = nth % requests.len();
                 requests[nth].extend(refusal.intents());
             }
-            let requests: Vec<Request> = requests.iter().map(|intents| request(intents)).collect();
+            let mut requests: Vec<Request> =
+                requests.iter().map(|intents| request(intents)).collect();
+            requests[0].idempotency = key.map(|key| key.parse().unwrap());
             regions.apply(by, Command::Write { now, requests });
         }
         Step::Deliver {
@@ -210,6 +220,14 @@ fn play_step(regions: &mut Regions, step: &Step, now_ms: &mut u64) {
             let before = at(before_ms);
             regions.apply(who, Command::Trim { before, rows_max });
         }
+        Step::Forget {
+            who,
+            before_ms,
+            keys_max,
+        } => {
+            let before = at(before_ms);
+            regions.apply(who, Command::Forget { before, keys_max });
+        }
     }
 }
 
@@ -244,7 +262,14 @@ fn any_step(n: u64, raw: [usize; 8]) -> Step {
         0..=7 => Step::Write {
             by,
             after_ms: [0, 0, 1, 1, 2, 1000][when % 6],
-            requests: requests(n, what, detail, more),
+            // Few keys, and few requests for each: often the same one, sometimes another one.
+            requests: match when % 16 {
+                4..8 => requests((when % 2) as u64, 3, 82 + what % 2, 0),
+                _ => requests(n, what, detail, more),
+            },
+            key: (4..8)
+                .contains(&(when % 16))
+                .then_some(["a", "b"][when % 2]),
             context: matches!(odd % 8, 2 | 3 | 7).then_some((other, detail % 8)),
             refused: (odd % 4 == 2).then(|| {
                 let refusal = [
@@ -259,6 +284,11 @@ fn any_step(n: u64, raw: [usize; 8]) -> Step {
         14 if odd % 2 == 0 => Step::Configure {
             who: by,
             policy: what,
+        },
+        15 if odd % 2 == 0 => Step::Forget {
+            who: by,
+            before_ms: [0, HOUR_MS, HOUR_MS + 2, 2 * HOUR_MS + 1][when % 4],
+            keys_max: [0, 1, 3, 1000][what % 4],
         },
         15 => Step::Trim {
             who: by,
@@ -292,6 +322,7 @@ fn pruning_step(n: u64, raw: [usize; 8]) -> Step {
                 after_ms: [0, 1, 1, 2, 1000][when % 5],
                 requests: vec![vec![(collection, "k", action)]],
                 context: (odd % 4 == 3).then_some((other, detail % 8)),
+                key: None,
                 refused: None,
             }
         }

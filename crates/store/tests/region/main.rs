@@ -16,6 +16,7 @@ mod engines;
 mod grouping;
 mod history;
 mod hot_key;
+mod idempotency;
 mod log;
 mod members;
 mod pages;

@@ -148,8 +148,9 @@ fn table(settings: &Settings, family: Family) -> BlockBasedOptions {
     // Else indexes and filters would be outside the bound.
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    if matches!(family, Family::State | Family::Log) {
-        // Both are asked for keys that are not there: a new key's slots, an entry that has not arrived.
+    if matches!(family, Family::Meta | Family::State | Family::Log) {
+        // They are asked for keys that are not there: a new idempotency key, a new key's slots, an entry
+        // that has not arrived.
         table.set_bloom_filter(10.0, false);
         table.set_optimize_filters_for_memory(true);
     }
