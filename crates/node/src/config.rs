@@ -48,6 +48,9 @@ pub struct NodeConfig {
     /// How long conflicts stay in the ledger.
     #[serde(default)]
     pub conflict_retention: ConflictRetention,
+    /// How long idempotency keys are remembered.
+    #[serde(default)]
+    pub idempotency: IdempotencyConfig,
     /// How long an entry waits for what it depends on before a neighbour is asked; `never` to only wait.
     #[serde(default)]
     pub ask_after: AskAfter,
@@ -135,6 +138,16 @@ pub struct ConflictRetention {
     pub max_rows: u64,
 }
 
+/// How long idempotency keys are remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IdempotencyConfig {
+    /// Keys of writes older than this are forgotten.
+    pub max_age: TimeSpan,
+    /// And the oldest beyond this many.
+    pub max_keys: u64,
+}
+
 /// Bounds of what clients may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -201,6 +214,15 @@ impl Default for ConflictRetention {
         ConflictRetention {
             max_age: time_span("720h"),
             max_rows: 1_000_000,
+        }
+    }
+}
+
+impl Default for IdempotencyConfig {
+    fn default() -> Self {
+        IdempotencyConfig {
+            max_age: time_span("24h"),
+            max_keys: 1_000_000,
         }
     }
 }

@@ -14,6 +14,11 @@ pub mod header {
     pub const CONSISTENCY: &str = "atoll-consistency";
     /// On requests that one node of a region hands on to another; clients do not send it.
     pub const FORWARDED: &str = "atoll-forwarded";
+    /// 1 to 128 visible ASCII characters: on writes, the caller's name for the request, so that it can be
+    /// sent again and is applied once.
+    pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// `true` on answers to writes that had been applied before, under the same idempotency key.
+    pub const REPLAYED: &str = "idempotent-replayed";
     /// A length of time such as `5s`: on requests, how long to wait for what they wait for.
     pub const TIMEOUT: &str = "atoll-timeout";
     /// On reads, the fingerprint of what was seen.

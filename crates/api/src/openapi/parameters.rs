@@ -108,6 +108,12 @@ pub(crate) fn all() -> Value {
             "How long to wait for a session, a context or a write concern.",
         ),
         (
+            "IdempotencyKey",
+            "Idempotency-Key",
+            json!({ "type": "string", "pattern": "^[!-~]{1,128}$" }),
+            "The caller's name for this request: sent again under it, the request is applied once.",
+        ),
+        (
             "IfMatch",
             "If-Match",
             text(),
@@ -168,6 +174,7 @@ pub(crate) fn answer_headers() -> Value {
     json!({
         "AtollSession": { "schema": text(), "description": "Covers all that this answer has seen." },
         "AtollDot": { "schema": text(), "description": "The entry's name, `<replica>:<sequence>`." },
+        "IdempotentReplayed": { "schema": json!({ "type": "string", "const": "true" }), "description": "The request had been applied before; this answers for the first time." },
         "AtollContext": { "schema": text(), "description": "What this answer saw; goes into a later write." },
         "ETag": { "schema": text(), "description": "The fingerprint of what was seen; goes into `If-Match`." },
     })
@@ -181,6 +188,7 @@ pub(crate) fn headers_of(route: &Route) -> Value {
     for (name, id, is_carried) in [
         ("Atoll-Session", "AtollSession", true),
         ("Atoll-Dot", "AtollDot", writes),
+        ("Idempotent-Replayed", "IdempotentReplayed", writes),
         ("Atoll-Context", "AtollContext", reads_key),
         ("ETag", "ETag", reads_key),
     ] {

@@ -52,7 +52,7 @@ pub(crate) async fn batch(State(http): State<Http>, request: Request) -> Answer 
         .write(atoll_store::Request {
             intents,
             trace,
-            idempotency: None,
+            idempotency: head.idempotency.clone(),
         })
         .await?;
     let seen_by = write::confirm(&http, &head, &written).await?;

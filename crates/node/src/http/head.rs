@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use atoll_api::http::{Consistency, Reason, RequestTimeout, WriteConcern, header};
 use atoll_core::token::{self, TokenKind};
-use atoll_core::{StoreId, VersionVector};
+use atoll_core::{IdempotencyKey, StoreId, VersionVector};
 
 use super::bounds::HEADERS_BYTES_MAX;
 use super::media::Media;
@@ -26,6 +26,8 @@ pub(crate) struct Head {
     pub(crate) if_match: Option<String>,
     /// `If-None-Match`, as given.
     pub(crate) if_none_match: Option<String>,
+    /// `Idempotency-Key`: the caller's name for the request.
+    pub(crate) idempotency: Option<IdempotencyKey>,
     /// `traceparent`, or empty.
     pub(crate) trace: Bytes,
     /// `Content-Type`.
@@ -73,6 +75,10 @@ impl Head {
             header::WRITE_CONCERN => {
                 let concern = text(name, value)?.parse().map_err(invalid)?;
                 once(name, &mut self.concern, concern)
+            }
+            header::IDEMPOTENCY_KEY => {
+                let key = text(name, value)?.parse().map_err(invalid)?;
+                once(name, &mut self.idempotency, key)
             }
             header::IF_MATCH => once(name, &mut self.if_match, text(name, value)?.to_owned()),
             header::IF_NONE_MATCH => {

@@ -17,6 +17,7 @@ use super::{Answer, Http, condition, session};
 pub(crate) const SESSION: HeaderName = HeaderName::from_static(header::SESSION);
 pub(crate) const CONTEXT: HeaderName = HeaderName::from_static(header::CONTEXT);
 pub(crate) const DOT: HeaderName = HeaderName::from_static(header::DOT);
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static(header::REPLAYED);
 
 /// A body that is JSON already.
 pub(crate) fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Response {

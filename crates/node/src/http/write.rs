@@ -127,7 +127,7 @@ async fn commit(http: &Http, mut target: Target, action: Action) -> Answer {
     let request = atoll_store::Request {
         intents: vec![intent],
         trace: head.trace.clone(),
-        idempotency: None,
+        idempotency: head.idempotency.clone(),
     };
     let written = http.node().write(request).await?;
     if is_delete && written.entry.is_none() {
@@ -202,6 +202,9 @@ pub(crate) fn receipt(
         .filter(|dot| !dot.is_empty())
     {
         headers.insert(reply::DOT, dot);
+    }
+    if written.repeats {
+        headers.insert(reply::REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

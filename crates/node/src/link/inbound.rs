@@ -18,7 +18,7 @@ use atoll_replication::frame::Encoder;
 use atoll_replication::inbox::Inbox;
 use atoll_replication::lag::LagMeter;
 use atoll_replication::message::{Ack, Carries, Downstream, Hello, LINK_VERSION, Upstream};
-use atoll_store::{Command, Outcome};
+use atoll_store::{Command, Outcome, query};
 
 use super::dial::Event;
 use super::overview::{Gauge, Phase};
@@ -524,6 +524,21 @@ impl Inbound {
                 before,
                 rows_max: retention.max_rows,
             });
+        }
+        self.forget_keys();
+    }
+
+    /// Has idempotency keys forgotten that are too old or too many.
+    fn forget_keys(&self) {
+        let kept = &self.node.config.idempotency;
+        let age_ms = u64::try_from(kept.max_age.as_duration().as_millis()).unwrap_or(u64::MAX);
+        let before = Timestamp::from_millis(self.node.clock.wall_ms().saturating_sub(age_ms));
+        let keys_max = kept.max_keys;
+        // A disk that cannot be read stops the node where it applies.
+        let engine = &*self.node.engine;
+        if query::remembers_too_much(engine, before, keys_max).unwrap_or(false) {
+            self.node
+                .propose_quietly(Command::Forget { before, keys_max });
         }
     }
 }

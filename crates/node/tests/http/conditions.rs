@@ -49,6 +49,100 @@ async fn an_etag_demands_what_was_read() {
     store.running.stop().await;
 }
 
+/// Every kind of write is applied once under one key.
+///
+/// Caught: a header that a kind of write does not pass on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_under_one_idempotency_key_is_applied_once() {
+    let store = Store::start().await;
+    let batch = json!({"operations": [
+        {"collection": "hits", "key": "b", "ops": {"increment": 5}},
+        {"collection": "hits", "key": "a", "ops": {"increment": 1}}]});
+    let merge = "application/merge-patch+json";
+    let table = [
+        (Method::PUT, "pages/keys/a", json!(1), "application/json"),
+        (Method::PATCH, "users/keys/a", json!({"name": "Ann"}), merge),
+        (
+            Method::POST,
+            "hits/keys/a/ops",
+            json!({"increment": 1}),
+            "application/json",
+        ),
+        (
+            Method::DELETE,
+            "pages/keys/a",
+            json!(null),
+            "application/json",
+        ),
+        (Method::POST, "batch", batch, "application/json"),
+    ];
+    for (n, (method, path, body, media)) in table.into_iter().enumerate() {
+        let path = match path {
+            "batch" => "/v1/batch".to_owned(),
+            path => format!("/v1/collections/{path}"),
+        };
+        let ask = async || {
+            let request = store
+                .ask(method.clone(), &path)
+                .header("content-type", media);
+            let request = request.header("idempotency-key", format!("key-{n}"));
+            let body = if method == Method::DELETE {
+                String::new()
+            } else {
+                body.to_string()
+            };
+            let response = request.body(body).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{method} {path}");
+            response
+        };
+        let first = ask().await;
+        assert_eq!(first.headers().get("idempotent-replayed"), None);
+        let state = store.running.node().vector();
+        let again = ask().await;
+        assert_eq!(header(&again, "idempotent-replayed"), "true");
+        assert_eq!(header(&again, "atoll-dot"), header(&first, "atoll-dot"));
+        assert_eq!(store.running.node().vector(), state, "{method} {path}");
+    }
+    assert_eq!(store.json("/v1/collections/hits/keys/b").await, json!(5));
+    assert_eq!(store.json("/v1/collections/hits/keys/a").await, json!(2));
+    let other = store
+        .ask(Method::PUT, PATH)
+        .header("idempotency-key", "key-0");
+    let refused = refusal(other.json(&json!(2)).send().await.unwrap()).await;
+    assert_eq!(refused, (422, "IdempotencyKeyReused".into()));
+    store.running.stop().await;
+}
+
+/// Keys are forgotten by age and number, as the configuration says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_forgotten_names_a_new_request() {
+    let store = Store::start_with("idempotency: {maxKeys: 1}").await;
+    let put = async |key: &str| {
+        let request = store.ask(Method::PUT, PATH).json(&json!(1));
+        let answer = request.header("idempotency-key", key).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.headers().contains_key("idempotent-replayed")
+    };
+    for key in ["first", "second"] {
+        assert!(!put(key).await);
+    }
+    let kept = || {
+        let engine = store.running.node().engine();
+        atoll_store::query::applied(&**engine)
+            .unwrap()
+            .idempotency_keys
+    };
+    let forgotten = async {
+        while kept() > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, forgotten).await.unwrap();
+    assert!(put("second").await && !put("first").await);
+    store.running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_not_reached_is_named_and_one_that_is_covered_is_not_waited_for() {
     let store = Store::start().await;

@@ -130,6 +130,42 @@ pub(crate) fn headers(tokens: &Tokens) -> Vec<Row> {
         get("two timeouts", "atoll-timeout", "1s", 400, "InvalidHeader")
             .with("atoll-timeout", "2s"),
         put(
+            "an idempotency key with a blank",
+            "idempotency-key",
+            "order 7",
+            400,
+            "InvalidHeader",
+        ),
+        put(
+            "an idempotency key of nothing",
+            "idempotency-key",
+            "",
+            400,
+            "InvalidHeader",
+        ),
+        put(
+            "an idempotency key of 129 characters",
+            "idempotency-key",
+            &"k".repeat(129),
+            400,
+            "InvalidHeader",
+        ),
+        put(
+            "two idempotency keys",
+            "idempotency-key",
+            "a",
+            400,
+            "InvalidHeader",
+        )
+        .with("idempotency-key", "b"),
+        put(
+            "an idempotency key of another request",
+            "idempotency-key",
+            "hostile",
+            422,
+            "IdempotencyKeyReused",
+        ),
+        put(
             "a time of one's own",
             "atoll-time",
             "2099-01-01T00:00:00Z",

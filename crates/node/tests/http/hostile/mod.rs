@@ -127,7 +127,9 @@ fn nested(depth: usize) -> String {
 }
 
 async fn prepared(store: &Store) -> Tokens {
-    store.done(Method::PUT, PAGE, &json!("before")).await;
+    let first = store.ask(Method::PUT, PAGE).json(&json!("before"));
+    let first = first.header("idempotency-key", "hostile").send().await;
+    assert_eq!(first.unwrap().status(), 200);
     let tag = header(&store.get(PAGE).await, "etag");
     store.done(Method::PUT, PAGE, &json!("now")).await;
     store.done(Method::PUT, USER, &json!({"name": "Ann"})).await;
