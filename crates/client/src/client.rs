@@ -1,11 +1,11 @@
-//! One server as a client sees it: connections, timeouts, retries, the session.
+//! The servers of one region as a client sees them: connections, timeouts, retries, the session.
 //!
-//! What can be asked is in the neighbours: `data` (keys, batches, changes), `ledger` and `admin`.
-//! Reads are tried again when trying helps; writes only while nothing can have been sent, because a write
-//! without an answer may stand.
+//! What can be asked is in the neighbours: `data` (keys, batches, changes), `ledger` and `admin`; when to try
+//! again in `attempts`. Writes of data carry an idempotency key, so that they can be sent again although the
+//! first one may stand: it is applied once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atoll_api::http::{Problem, header};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use crate::attempts::{Attempts, Servers};
 use crate::error::ClientError;
 use crate::options::to_value;
 use crate::session::Session;
@@ -29,10 +30,13 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long an answer may take, on top of what the server is asked to wait.
     pub request_timeout: Duration,
-    /// How often a request is tried when trying again is safe; at least once.
+    /// How often a request is tried at each server when trying again is safe and may help; at least once.
     pub attempts: u32,
-    /// The pause before the second attempt; it doubles from then on.
+    /// The pause before a server is asked again; it doubles up to half a second, and varies by half.
     pub retry_pause: Duration,
+    /// How long the servers of a region are asked in turn when there are several: longer than it takes to
+    /// elect a leader.
+    pub retry_for: Duration,
     /// Whether answers' sessions are kept and sent along.
     pub keeps_session: bool,
     /// Bearer token.
@@ -46,17 +50,18 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(30),
             attempts: 3,
             retry_pause: Duration::from_millis(50),
+            retry_for: Duration::from_secs(10),
             keeps_session: false,
             token: None,
         }
     }
 }
 
-/// One server. Clones share connections and session.
+/// One region, by one or several of its servers. Clones share connections and session.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    server: Url,
+    servers: Arc<Servers>,
     settings: Arc<Settings>,
     session: Option<Arc<Session>>,
 }
@@ -75,14 +80,27 @@ impl Client {
     /// # Errors
     /// [`ClientError::InvalidServer`], or [`ClientError::InvalidHeader`] for the token.
     pub fn with_settings(server: &str, settings: Settings) -> Result<Self, ClientError> {
-        let invalid = || ClientError::InvalidServer {
+        Client::of_region(&[server], settings)
+    }
+
+    /// A client of a region by the addresses of its nodes, all of them or some. When one is unreachable, is
+    /// about to stop or has no leader, the next is asked.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidServer`], also for none, or [`ClientError::InvalidHeader`] for the token.
+    pub fn of_region<S: AsRef<str>>(
+        servers: &[S],
+        settings: Settings,
+    ) -> Result<Self, ClientError> {
+        let invalid = |server: &str| ClientError::InvalidServer {
             server: server.to_owned(),
         };
-        let url: Url = server.parse().map_err(|_| invalid())?;
-        let is_plain = matches!(url.path(), "" | "/") && url.query().is_none();
-        if url.scheme() != "http" || url.host().is_none() || !is_plain {
-            return Err(invalid());
-        }
+        let urls = servers.iter().map(|server| {
+            let server = server.as_ref();
+            plain_address(server).ok_or_else(|| invalid(server))
+        });
+        let urls: Vec<Url> = urls.collect::<Result<_, _>>()?;
+        let first = urls.first().ok_or_else(|| invalid("nothing"))?.to_string();
         let mut headers = HeaderMap::new();
         if let Some(token) = &settings.token {
             let mut value = to_value("authorization", &format!("Bearer {token}"))?;
@@ -99,20 +117,25 @@ impl Client {
             .connect_timeout(settings.connect_timeout)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build()
-            .map_err(|_| invalid())?;
+            .map_err(|_| invalid(&first))?;
         let session = settings.keeps_session.then(Arc::default);
         Ok(Client {
             http,
-            server: url,
+            servers: Arc::new(Servers::new(urls)),
             settings: Arc::new(settings),
             session,
         })
     }
 
-    /// The server's address.
+    /// The address of the server that is asked first: the one that answered last.
     #[must_use]
     pub fn server(&self) -> &str {
-        self.server.as_str().trim_end_matches('/')
+        self.servers.name(self.servers.preferred())
+    }
+
+    /// Whether a request is ever sent twice.
+    pub(crate) fn tries_again(&self) -> bool {
+        self.settings.attempts > 1 || self.servers.len() > 1
     }
 
     /// The session so far, for a client of another region; absent when none is kept or nothing was seen.
@@ -141,7 +164,7 @@ impl Client {
         {
             return Err(ClientError::UnusableKey);
         }
-        let mut url = self.server.clone();
+        let mut url = self.servers.url(0).clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.clear().extend(segments);
         }
@@ -149,7 +172,8 @@ impl Client {
     }
 
     fn at(&self, path: &str) -> Result<Url, ClientError> {
-        self.server
+        self.servers
+            .url(0)
             .join(path)
             .map_err(|_| ClientError::InvalidServer {
                 server: format!("{}{path}", self.server()),
@@ -158,11 +182,65 @@ impl Client {
 
     /// Sends a request as often as it is safe and sensible; any status below 400 is an answer.
     pub(crate) async fn ask(&self, request: Request) -> Result<Answer, ClientError> {
-        let (response, timeout) = self.send(&request, true).await?;
+        let timeout = self.settings.request_timeout + request.patience;
+        let mut trial = Trial::of(&request);
+        loop {
+            let place = self.servers.preferred();
+            match self.ask_once(&request, place, timeout).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.turn_away(&mut trial, place, error).await?,
+            }
+        }
+    }
+
+    /// As [`Client::ask`], but the body is still to come, for as long as it takes.
+    pub(crate) async fn open(&self, request: Request) -> Result<Response, ClientError> {
+        let timeout = self.settings.request_timeout + request.patience;
+        let mut trial = Trial::of(&request);
+        loop {
+            let place = self.servers.preferred();
+            match self.send_once(&request, place, None, timeout).await {
+                Ok(response) => return Ok(response),
+                Err(error) => self.turn_away(&mut trial, place, error).await?,
+            }
+        }
+    }
+
+    /// Goes on to the next server after a pause, or gives up with the error that it was given.
+    async fn turn_away(
+        &self,
+        trial: &mut Trial,
+        place: usize,
+        error: ClientError,
+    ) -> Result<(), ClientError> {
+        let attempts = Attempts {
+            rounds: self.settings.attempts,
+            lasting: self.settings.retry_for,
+            pause: self.settings.retry_pause,
+            servers: self.servers.len(),
+        };
+        trial.made += 1;
+        let (after, dice) = (trial.begun.elapsed(), rand::random());
+        let next = attempts.next(&error, trial.is_repeatable, trial.made, after, dice);
+        let Some(pause) = next else {
+            return Err(error);
+        };
+        self.servers.leave(place);
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    async fn ask_once(
+        &self,
+        request: &Request,
+        place: usize,
+        timeout: Duration,
+    ) -> Result<Answer, ClientError> {
+        let response = self.send_once(request, place, Some(timeout), timeout);
+        let response = response.await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await;
-        let body =
-            body.map_err(|error| ClientError::from_reqwest(&error, self.server(), timeout))?;
+        let (body, server) = (response.bytes().await, self.servers.name(place));
+        let body = body.map_err(|error| ClientError::from_reqwest(&error, server, timeout))?;
         Ok(Answer {
             status,
             headers,
@@ -170,56 +248,26 @@ impl Client {
         })
     }
 
-    /// As [`Client::ask`], but the body is still to come, for as long as it takes.
-    pub(crate) async fn open(&self, request: Request) -> Result<Response, ClientError> {
-        self.send(&request, false)
-            .await
-            .map(|(response, _)| response)
-    }
-
-    async fn send(
-        &self,
-        request: &Request,
-        is_bounded: bool,
-    ) -> Result<(Response, Duration), ClientError> {
-        let timeout = self.settings.request_timeout + request.patience;
-        let mut pause = self.settings.retry_pause;
-        let mut attempt = 1;
-        loop {
-            match self
-                .send_once(request, is_bounded.then_some(timeout), timeout)
-                .await
-            {
-                Ok(response) => return Ok((response, timeout)),
-                Err(error) if attempt >= self.settings.attempts => return Err(error),
-                Err(error) if error.is_unsent() => {}
-                Err(error) if request.is_safe && error.is_passing() => {}
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-            pause *= 2;
-        }
-    }
-
     async fn send_once(
         &self,
         request: &Request,
+        place: usize,
         bound: Option<Duration>,
         head_timeout: Duration,
     ) -> Result<Response, ClientError> {
-        let mut builder = self.builder(request)?;
+        let server = self.servers.name(place);
+        let mut builder = self.builder(request, place)?;
         if let Some(bound) = bound {
             builder = builder.timeout(bound);
         }
         let Ok(sent) = tokio::time::timeout(head_timeout, builder.send()).await else {
             return Err(ClientError::Timeout {
-                server: self.server().to_owned(),
+                server: server.to_owned(),
                 timeout: head_timeout,
             });
         };
         let response =
-            sent.map_err(|error| ClientError::from_reqwest(&error, self.server(), head_timeout))?;
+            sent.map_err(|error| ClientError::from_reqwest(&error, server, head_timeout))?;
         if let (Some(session), Some(token)) =
             (&self.session, text(response.headers(), header::SESSION))
         {
@@ -236,10 +284,11 @@ impl Client {
         }
     }
 
-    fn builder(&self, request: &Request) -> Result<RequestBuilder, ClientError> {
+    fn builder(&self, request: &Request, place: usize) -> Result<RequestBuilder, ClientError> {
+        let url = self.servers.place_at(&request.url, place);
         let mut builder = self
             .http
-            .request(request.method.clone(), request.url.clone())
+            .request(request.method.clone(), url)
             .headers(request.headers.clone());
         if !request.headers.contains_key(header::SESSION)
             && let Some(token) = self.session()
@@ -276,6 +325,24 @@ impl Client {
     pub(crate) fn json<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, ClientError> {
         serde_json::from_slice(&answer.body)
             .map_err(|error| self.unexpected(answer.status, &error.to_string()))
+    }
+}
+
+/// How far the attempts at one request are.
+struct Trial {
+    begun: Instant,
+    made: u32,
+    /// Whether it may be sent again although it may stand.
+    is_repeatable: bool,
+}
+
+impl Trial {
+    fn of(request: &Request) -> Self {
+        Trial {
+            begun: Instant::now(),
+            made: 0,
+            is_repeatable: request.is_safe || request.headers.contains_key(header::IDEMPOTENCY_KEY),
+        }
     }
 }
 
@@ -344,6 +411,13 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// An address of a server and nothing else: `http://host:port`.
+fn plain_address(server: &str) -> Option<Url> {
+    let url: Url = server.parse().ok()?;
+    let is_plain = matches!(url.path(), "" | "/") && url.query().is_none();
+    (url.scheme() == "http" && url.host().is_some() && is_plain).then_some(url)
 }
 
 /// A header as text.

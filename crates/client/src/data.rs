@@ -189,7 +189,7 @@ impl Client {
     ) -> Result<BatchAnswer, ClientError> {
         let request = Request::new(Method::POST, self.address(&["v1", "batch"])?)
             .body(media_type::JSON, to_json(batch))
-            .headers(options.headers()?)
+            .headers(self.headers_of_write(options)?)
             .patience(options.timeout);
         self.json(&self.ask(request).await?)
     }
@@ -200,9 +200,21 @@ impl Client {
         options: &WriteOptions,
     ) -> Result<Receipt, ClientError> {
         let request = request
-            .headers(options.headers()?)
+            .headers(self.headers_of_write(options)?)
             .patience(options.timeout);
         self.json(&self.ask(request).await?)
+    }
+
+    /// A client that never sends a write twice needs no key for it.
+    fn headers_of_write(
+        &self,
+        options: &WriteOptions,
+    ) -> Result<reqwest::header::HeaderMap, ClientError> {
+        if self.tries_again() {
+            options.repeatable_headers()
+        } else {
+            options.headers()
+        }
     }
 
     /// Reads several keys from one snapshot.

@@ -92,19 +92,31 @@ impl ClientError {
         matches!(self, ClientError::Unreachable { .. })
     }
 
-    /// Whether a read may be tried again a moment later.
+    /// Whether another server of the region may do better, although this one never will.
+    pub(crate) fn is_of_one_node(&self) -> bool {
+        self.reason() == Some(Reason::StorageFailed)
+    }
+
+    /// Whether the same request may succeed a moment later, as far as it is safe to send it again.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
+            ClientError::Unreachable { .. }
+            | ClientError::Broken { .. }
+            | ClientError::Timeout { .. } => true,
+            // Something between us and the server, or a server that has stopped.
+            ClientError::Unexpected { status, .. } => matches!(status, 502..=504),
             ClientError::Refused(problem) => matches!(
                 problem.reason(),
-                Some(Reason::NoLeader | Reason::Overloaded | Reason::Draining)
+                Some(
+                    Reason::NoLeader
+                        | Reason::Overloaded
+                        | Reason::Draining
+                        | Reason::OutcomeUnknown
+                )
             ),
             ClientError::InvalidServer { .. }
             | ClientError::UnusableKey
-            | ClientError::InvalidHeader { .. }
-            | ClientError::Timeout { .. }
-            | ClientError::Unexpected { .. } => false,
+            | ClientError::InvalidHeader { .. } => false,
         }
     }
 

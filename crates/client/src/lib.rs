@@ -2,13 +2,15 @@
 //!
 //! Nothing else in Atoll makes HTTP calls: timeouts, retries and headers live here.
 //!
-//! - [`Client`]: one server and all that HTTP v1 can be asked; `data`, `ledger`, `admin` and `members` by topic
+//! - [`Client`]: one region, by one or several of its servers, and all that HTTP v1 can be asked; `data`,
+//!   `ledger`, `admin` and `members` by topic
 //! - [`Connection`]: one bare connection, for load generators
 //! - [`Session`]: all that a client has seen
 //! - [`PeerClient`]: calls between the nodes of one region
 //! - [`link`]: the long-lived stream between two regions
 
 mod admin;
+mod attempts;
 mod client;
 mod connection;
 mod data;

@@ -36,6 +36,9 @@ pub struct WriteOptions {
     pub session: Option<String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The caller's name for the request: sent again under it, it is applied once. A client that tries again
+    /// makes one of 128 random bits when there is none.
+    pub idempotency_key: Option<String>,
 }
 
 impl ReadOptions {
@@ -53,6 +56,16 @@ impl ReadOptions {
 }
 
 impl WriteOptions {
+    /// The headers of a request that may be sent again.
+    pub(crate) fn repeatable_headers(&self) -> Result<HeaderMap, ClientError> {
+        let mut headers = self.headers()?;
+        if self.idempotency_key.is_none() {
+            let key = format!("{:032x}", rand::random::<u128>());
+            set(&mut headers, header::IDEMPOTENCY_KEY, Some(&key))?;
+        }
+        Ok(headers)
+    }
+
     pub(crate) fn headers(&self) -> Result<HeaderMap, ClientError> {
         let WriteOptions {
             context,
@@ -62,6 +75,7 @@ impl WriteOptions {
             timeout,
             session,
             traceparent,
+            idempotency_key,
         } = self;
         let concern = (*write_concern != WriteConcern::Region).then(|| write_concern.to_string());
         let mut headers = HeaderMap::new();
@@ -76,6 +90,11 @@ impl WriteOptions {
         set(&mut headers, header::TIMEOUT, span(*timeout).as_deref())?;
         set(&mut headers, header::SESSION, session.as_deref())?;
         set(&mut headers, header::TRACEPARENT, traceparent.as_deref())?;
+        set(
+            &mut headers,
+            header::IDEMPOTENCY_KEY,
+            idempotency_key.as_deref(),
+        )?;
         Ok(headers)
     }
 }

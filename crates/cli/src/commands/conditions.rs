@@ -31,6 +31,9 @@ pub(crate) struct WriteArguments {
     /// Wait until the region covers this session
     #[arg(long, value_name = "TOKEN")]
     session: Option<String>,
+    /// Your name for this request: run again under it, it is applied once
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// How long the server waits for a session, a context or a write concern
     #[arg(long, value_name = "TIME")]
     timeout: Option<TimeSpan>,
@@ -46,6 +49,7 @@ impl WriteArguments {
             timeout: self.timeout.map(TimeSpan::as_duration),
             session: self.session.clone(),
             traceparent: None,
+            idempotency_key: self.idempotency_key.clone(),
         }
     }
 }

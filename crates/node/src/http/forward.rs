@@ -38,6 +38,9 @@ use crate::raft::member::RegionNode;
 /// Marks a request that another node handed on.
 pub(crate) const FORWARDED: HeaderName =
     HeaderName::from_static(atoll_api::http::header::FORWARDED);
+/// A write that carries it may be handed on twice: it is applied once.
+const IDEMPOTENCY_KEY: HeaderName =
+    HeaderName::from_static(atoll_api::http::header::IDEMPOTENCY_KEY);
 /// How long a request waits for the region to elect a leader.
 const LEADER_WITHIN: Duration = Duration::from_secs(5);
 /// The leader answers within its own bounds; this one is for a leader that is gone.
@@ -215,8 +218,11 @@ impl Handling<'_> {
         let (parts, body) = request.into_parts();
         let body = body::read(self.http, &Head::default(), body, REQUEST_BYTES_MAX).await?;
         let is_safe = parts.method.is_safe() || is_read(&parts);
+        let is_repeatable = is_safe || parts.headers.contains_key(IDEMPOTENCY_KEY);
+        let mut may_stand = false;
         loop {
-            let lost = match self.place().await? {
+            let given_up = |refused| if may_stand { unknown() } else { refused };
+            let lost = match self.place().await.map_err(given_up)? {
                 Place::Here => {
                     let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
                     let Ok(response) = here.call(request).await;
@@ -232,10 +238,12 @@ impl Handling<'_> {
                     }
                 }
             };
-            if matches!(lost, Lost::Sent) && !is_safe {
+            may_stand |= matches!(lost, Lost::Sent) && !is_safe;
+            let is_late = Instant::now() + TRY_AGAIN >= self.until;
+            if may_stand && (is_late || !is_repeatable) {
                 return Err(unknown());
             }
-            if Instant::now() + TRY_AGAIN >= self.until {
+            if is_late {
                 return Err(no_leader());
             }
             tokio::time::sleep(TRY_AGAIN).await;
