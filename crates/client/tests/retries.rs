@@ -175,7 +175,7 @@ const PASSING: [Act; 10] = [
     Act::Strange(502),
 ];
 
-/// Caught: a body that breaks and is not tried again, an attempt with a key of its own.
+/// Every attempt has the key of the first, and every write a key of its own.
 #[tokio::test]
 async fn a_write_is_applied_once_whatever_breaks_when() {
     for lone in [true, false] {

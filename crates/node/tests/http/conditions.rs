@@ -50,8 +50,6 @@ async fn an_etag_demands_what_was_read() {
 }
 
 /// Every kind of write is applied once under one key.
-///
-/// Caught: a header that a kind of write does not pass on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_under_one_idempotency_key_is_applied_once() {
     let store = Store::start().await;
