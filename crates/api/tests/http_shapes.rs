@@ -1,4 +1,5 @@
 //! The shapes of HTTP v1 as they are on the wire, and the OpenAPI document that describes them.
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,10 @@ fn link() -> LinkStatus {
         queue: 1,
         rtt_seconds: Some(0.08),
         carries: Some(Carries::OwnEntries),
+        role: Some(LinkRole::StandsIn),
+        role_seconds: Some(12.5),
+        stands_in_for: vec!["ap:us".into()],
+        silent_seconds: Some(3.5),
         detail: text("all is well"),
     }
 }
@@ -175,6 +180,10 @@ fn status() -> Status {
             lag_entries: 3,
             open_conflicts: 1,
         },
+        topology: Some(Connectivity {
+            state: ConnectivityState::Partitioned,
+            sides: vec![vec!["eu".into()], vec!["us".into()]],
+        }),
         version: "0.1.0".into(),
     }
 }
@@ -307,6 +316,7 @@ fn every_shape_is_on_the_wire_as_promised() {
         "CollectionList": check("CollectionList", &CollectionList { collections: vec![settings] }),
         "LinkList": check("LinkList", &LinkList { links: vec![link()] }),
         "LinkStatus": check("LinkStatus", &link()),
+        "Connectivity": check("Connectivity", &status().topology.unwrap()),
         "Health": check("Health", &Health { alive: true }),
         "NodeStatus": check("NodeStatus", &node()),
         "NodeList": check("NodeList", &NodeList { nodes: vec![node()] }),

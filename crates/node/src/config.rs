@@ -11,6 +11,9 @@ use atoll_api::manifest::{
 };
 use atoll_api::topology::Carries;
 
+use crate::link::declared::Declared;
+pub use crate::link::declared::{LinkEnds, TopologyConfig};
+
 /// A node's configuration (`atoll node --config FILE`, YAML).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -32,13 +35,19 @@ pub struct NodeConfig {
     /// The other regions, and where they are.
     #[serde(default)]
     pub peers: Vec<PeerConfig>,
-    /// The links that end here.
-    #[serde(default)]
+    /// The topology; it says which links end here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<TopologyConfig>,
+    /// The links that end here, where no topology is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkConfig>,
     /// Whether the region joins a store that has data already: it is not ready before it has caught up. Of no
     /// effect once its data directory is formed. Leave it out for the regions that a store is formed with.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub join: bool,
+    /// Silence of a link after which another way is taken.
+    #[serde(default = "failover_after")]
+    pub failover_after: TimeSpan,
     /// The collections. Absent: as they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collections: Option<Vec<CollectionSettings>>,
@@ -105,7 +114,11 @@ pub struct PeerConfig {
     /// Its name.
     pub region: String,
     /// `http://host:port` of one of its nodes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub endpoint: String,
+    /// Of several of its nodes, tried in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
 }
 
 /// A link that ends here.
@@ -271,6 +284,10 @@ impl From<AskAfter> for String {
     }
 }
 
+fn failover_after() -> TimeSpan {
+    time_span("10s")
+}
+
 fn time_span(text: &str) -> TimeSpan {
     text.parse().expect("a time span written here")
 }
@@ -287,6 +304,15 @@ fn check_node(name: &str, address: &str) -> Result<(), String> {
         return Err(format!("{address:?} is no address; write http://host:port"));
     }
     Ok(())
+}
+
+impl PeerConfig {
+    /// Where its nodes are.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        let first = std::iter::once(&self.endpoint).filter(|endpoint| !endpoint.is_empty());
+        first.chain(&self.endpoints).cloned().collect()
+    }
 }
 
 impl NodeConfig {
@@ -328,6 +354,15 @@ impl NodeConfig {
             }
         }
         self.check_nodes()?;
+        for peer in &self.peers {
+            if peer.addresses().is_empty() {
+                let region = &peer.region;
+                return Err(format!(
+                    "peers: {region} has no endpoint; write http://host:port"
+                ));
+            }
+        }
+        Declared::by(self)?;
         self.declared_collections().map(|_| ())
     }
 

@@ -289,7 +289,7 @@ impl Inner {
                 let peers = self.config.peers.iter();
                 peers
                     .filter(|peer| peer.region == region.as_str())
-                    .map(|peer| peer.endpoint.clone())
+                    .flat_map(crate::config::PeerConfig::addresses)
                     .collect()
             }
         }

@@ -7,18 +7,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use atoll_api::http::{LinkStatus, Readiness, Status, WriteConcern};
+use atoll_api::http::{ConnectivityState, LinkStatus, Readiness, Status, WriteConcern};
 use atoll_client::PeerClient;
 use atoll_core::intent::Rejection;
 use atoll_core::member::Member;
-use atoll_core::{CollectionSpec, Dot, MemberState, ReplicaId, VersionVector};
+use atoll_core::{CollectionSpec, Dot, MemberState, RegionName, ReplicaId, VersionVector};
+use atoll_replication::healing::{Pull, Role};
+use atoll_replication::topology::Topology;
 use atoll_store::engine::Engine;
 use atoll_store::log::LogReader;
 use atoll_store::{Catalog, Command, Identity, Outcome, Request, Written};
 
 use crate::clock::Clock;
-use crate::config::NodeConfig;
-use crate::link::overview::LinkBoard;
+use crate::config::{NodeConfig, PeerConfig};
+use crate::link::declared::Declared;
+use crate::link::overview::{Gauge, LinkBoard};
 use crate::link::{Peers, serve};
 use crate::members::Joining;
 use crate::proposer::Proposer;
@@ -27,7 +30,7 @@ use crate::raft::member::RegionNode;
 use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
 use crate::tasks::Tasks;
-use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag};
+use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag, TopologyGauge};
 
 /// A running node, shared.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) membership: tokio::sync::Mutex<()>,
     pub(crate) peers: Peers,
     pub(crate) board: Arc<LinkBoard>,
+    /// The topology of the configuration file.
+    pub(crate) declared: Declared,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,
     pub(crate) proposer: Proposer,
@@ -198,13 +203,20 @@ impl Node {
     /// The links into this region.
     #[must_use]
     pub fn links(&self) -> Vec<LinkStatus> {
-        self.0.board.list()
+        self.0.board.list(self.0.clock.elapsed())
     }
 
-    /// Pauses or resumes a link by name; `None` when there is none of that name.
+    /// Pauses or resumes a link by name, also one that only might stand in; `None` when its source is no
+    /// region that is known, or its target another than this one.
     #[must_use]
     pub fn set_link_paused(&self, name: &str, paused: bool) -> Option<LinkStatus> {
-        self.0.board.set_paused(name, paused)
+        let (from, to) = name.split_once(':')?;
+        let from: RegionName = from.parse().ok()?;
+        if self.0.addresses_of(&from).is_empty() || to != self.0.config.region {
+            return None;
+        }
+        let now = self.0.clock.elapsed();
+        Some(self.0.board.set_paused(&from, paused, now))
     }
 
     /// The node's view of its region and of the others.
@@ -262,6 +274,33 @@ impl Inner {
         }
     }
 
+    /// The topology to go by: the log's, once it has one that knows this region; the file's until then.
+    pub(crate) fn declared(&self) -> Declared {
+        let catalog = self.published.catalog();
+        let layout = catalog.layout.as_ref().map(|agreed| &agreed.layout);
+        let mine = layout.filter(|layout| layout.region(&self.identity.region).is_some());
+        match mine.map(Topology::try_from) {
+            Some(Ok(topology)) => Declared::Topology(topology),
+            Some(Err(_)) | None => self.declared.clone(),
+        }
+    }
+
+    /// Where a region's nodes are: first as the file says, then as the log's layout does.
+    pub(crate) fn addresses_of(&self, region: &RegionName) -> Vec<String> {
+        let catalog = self.published.catalog();
+        let layout = catalog.layout.as_ref().map(|agreed| &agreed.layout);
+        let known = layout.and_then(|layout| layout.region(region));
+        let mut peers = self.config.peers.iter();
+        let peer = peers.find(|peer| peer.region == region.as_str());
+        let mut endpoints = peer.map_or_else(Vec::new, PeerConfig::addresses);
+        for endpoint in known.iter().flat_map(|known| &known.endpoints) {
+            if !endpoints.contains(endpoint) {
+                endpoints.push(endpoint.clone());
+            }
+        }
+        endpoints
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
@@ -298,14 +337,14 @@ impl Inner {
     }
 
     pub(crate) fn gauges(&self) -> Gauges {
-        let catalog = self.published.catalog();
-        let link = |(from, gauge): (String, crate::link::overview::Gauge)| LinkGauge {
-            from: from.clone(),
+        let (catalog, now) = (self.published.catalog(), self.clock.elapsed());
+        let link = |(pull, gauge): (Pull, Gauge)| LinkGauge {
+            from: pull.from.to_string(),
             to: self.config.region.clone(),
             origins: if gauge.origins.is_empty() {
                 let (seconds, entries) = (gauge.lag_seconds, gauge.lag_entries);
                 vec![OriginLag {
-                    origin: from,
+                    origin: pull.from.to_string(),
                     seconds,
                     entries,
                 }]
@@ -320,6 +359,10 @@ impl Inner {
             },
             queue_entries: gauge.queue_entries,
             queue_bytes: gauge.queue_bytes,
+            stands_in: matches!(pull.role, Role::StandsIn { .. }),
+            silent_seconds: pull
+                .silent_since
+                .map_or(0.0, |since| now.saturating_sub(since).as_secs_f64()),
         };
         let offsets = self.peers.offsets(self.clock.elapsed()).into_iter();
         let seconds = |ms: i64| {
@@ -338,6 +381,11 @@ impl Inner {
                 blocked_by: None,
             },
             converged_ages: Vec::new(),
+            topology: self.board.topology().map(|topology| TopologyGauge {
+                connected: topology.state != ConnectivityState::Partitioned,
+                redundant: topology.state == ConnectivityState::Redundant,
+                sides: topology.sides.len().max(1) as u64,
+            }),
         }
     }
 }

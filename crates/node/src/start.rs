@@ -1,6 +1,5 @@
 //! Starting and stopping a node: data directory, Raft group, links, server; and back in the other order.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use atoll_client::PeerClient;
@@ -20,9 +19,10 @@ use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::formation;
 use crate::http;
+use crate::link::Peers;
+use crate::link::declared::Declared;
 use crate::link::inbound::Inbound;
 use crate::link::overview::LinkBoard;
-use crate::link::{Peers, dial};
 use crate::members::{self, Joining};
 use crate::node::{Inner, Node};
 use crate::nodes;
@@ -36,7 +36,6 @@ use crate::telemetry::Metrics;
 
 /// How long an orderly stop waits for requests under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-const EVENTS_QUEUED: usize = 256;
 /// Nodes of a region are near each other.
 const NEIGHBOUR_CONNECTS_WITHIN: Duration = Duration::from_secs(1);
 const DISK_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
@@ -193,7 +192,8 @@ impl Node {
         .map_err(StartError::Raft)?;
         let (proposer, waiting) = Proposer::new(config.limits.pending_writes);
         let inner = Arc::new(Inner {
-            board: Arc::new(LinkBoard::new(&config.region, &config.links)),
+            board: Arc::new(LinkBoard::new(&config.region)),
+            declared: Declared::by(&config).map_err(StartError::Config)?,
             peers: Peers::new(identity.replica),
             log: LogReader::new(Arc::clone(&engine)),
             clock,
@@ -267,34 +267,8 @@ impl Node {
 
     fn open_links(&self) {
         let inner = &self.0;
-        let (events, received) = mpsc::channel(EVENTS_QUEUED);
-        let endpoints: BTreeMap<&str, &str> = inner
-            .config
-            .peers
-            .iter()
-            .map(|peer| (peer.region.as_str(), peer.endpoint.as_str()))
-            .collect();
-        for (slot, link) in inner.config.links.iter().enumerate() {
-            let endpoint = endpoints
-                .get(link.from.as_str())
-                .copied()
-                .unwrap_or_default()
-                .to_owned();
-            inner.tasks.spawn_until_stopped(dial::keep_dialing(
-                slot,
-                endpoint,
-                Arc::clone(&inner.board),
-                events.clone(),
-                inner.board.wanted(slot),
-                rand::random(),
-            ));
-        }
-        let inbound = Inbound::new(Arc::clone(inner));
-        // The sender kept here keeps the task alive in a region without incoming links: it has housekeeping.
-        inner.tasks.spawn_until_stopped(async move {
-            inbound.run(received).await;
-            drop(events);
-        });
+        let inbound = Inbound::new(Arc::clone(inner), inner.group.leadership());
+        inner.tasks.spawn_until_stopped(inbound.run());
     }
 
     fn observe(&self) {

@@ -38,7 +38,7 @@ pub(crate) fn of(inner: &Inner) -> Status {
                 .map(|at| now.saturating_sub(at).as_secs_f64()),
         })
         .collect();
-    let links = inner.board.list();
+    let links = inner.board.list(now);
     let behind = |replica| {
         !inner
             .peers
@@ -89,6 +89,7 @@ pub(crate) fn of(inner: &Inner) -> Status {
             lag_entries: missing,
             open_conflicts: inner.open_conflicts.load(Ordering::Relaxed),
         },
+        topology: inner.board.topology(),
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }

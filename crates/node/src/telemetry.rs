@@ -19,7 +19,7 @@ use prometheus::TextEncoder;
 
 use atoll_store::region::NewConflict;
 
-pub use self::gauges::{Gauges, LinkGauge, LogGauge, Observer, OriginLag};
+pub use self::gauges::{Gauges, LinkGauge, LogGauge, Observer, OriginLag, TopologyGauge};
 use self::names::Names;
 
 /// What became of entries that came over a link.
@@ -341,6 +341,8 @@ mod tests {
                 origins: vec![lag],
                 queue_entries: 2,
                 queue_bytes: 200,
+                stands_in: true,
+                silent_seconds: 2.5,
             }],
             clock_offsets: vec![("us".into(), -0.25)],
             log: LogGauge {
@@ -349,6 +351,11 @@ mod tests {
                 blocked_by: Some("us".into()),
             },
             converged_ages: vec![("us".into(), 12.0)],
+            topology: Some(TopologyGauge {
+                connected: true,
+                redundant: false,
+                sides: 1,
+            }),
         }
     }
 

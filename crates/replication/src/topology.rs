@@ -15,31 +15,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_core::RegionName;
+use atoll_core::layout::Layout;
+pub use atoll_core::layout::Topology as Shape;
 
 use crate::message::Carries;
 use crate::ways::{Graph, Pair};
-
-/// Which regions pull from which.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
-    /// Every region from every other, own entries only.
-    AllToAll,
-    /// Every region from the one before it.
-    Ring {
-        /// All regions, each once.
-        order: Vec<RegionName>,
-    },
-    /// Every region from the hub, the hub from every region.
-    Star {
-        /// The region in the middle.
-        hub: RegionName,
-    },
-    /// As listed.
-    Custom {
-        /// Source, target.
-        links: Vec<(RegionName, RegionName)>,
-    },
-}
 
 /// A declared topology that leaves no region out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +54,15 @@ pub enum BadTopology {
         /// Who would not hear of it.
         to: RegionName,
     },
+}
+
+impl TryFrom<&Layout> for Topology {
+    type Error = BadTopology;
+
+    fn try_from(layout: &Layout) -> Result<Topology, BadTopology> {
+        let regions = layout.regions.iter().map(|region| region.name.clone());
+        Topology::new(regions.collect(), layout.topology.clone())
+    }
 }
 
 impl Topology {

@@ -36,9 +36,34 @@ pub struct LinkStatus {
     /// Which entries pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carries: Option<Carries>,
+    /// Why it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<LinkRole>,
+    /// For how long it has stood in, or has been kept, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_seconds: Option<f64>,
+    /// The names of the links that it stands in for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stands_in_for: Vec<String>,
+    /// For how long nothing has been heard over it, in seconds; absent while it is heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_seconds: Option<f64>,
     /// Why the link is not streaming, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// Why a link is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkRole {
+    /// It is declared.
+    Declared,
+    /// It stands in for declared ones that are down.
+    StandsIn,
+    /// Its source was not heard of, and is tried.
+    Tried,
+    /// It was wanted before, and is kept until those wanted now have caught up.
+    Kept,
 }
 
 /// What a link is doing.

@@ -22,7 +22,7 @@ mod receipt;
 mod status;
 mod write_concern;
 
-pub use admin::{CollectionList, LinkList, LinkState, LinkStatus};
+pub use admin::{CollectionList, LinkList, LinkRole, LinkState, LinkStatus};
 pub use batch::{BatchAnswer, BatchFault, BatchOperation, BatchRequest, Change};
 pub use changes::{ChangeLine, ChangesQuery};
 pub use conflicts::{Conflict, ConflictList, ConflictQuery, ConflictVersion};
@@ -43,8 +43,8 @@ pub use raw_json::RawJson;
 pub use reason::{Reason, UnknownReason};
 pub use receipt::Receipt;
 pub use status::{
-    ClockState, ClockStatus, CollectionStatus, Convergence, Health, PeerStatus, Progress,
-    Readiness, Status,
+    ClockState, ClockStatus, CollectionStatus, Connectivity, ConnectivityState, Convergence,
+    Health, PeerStatus, Progress, Readiness, Status,
 };
 pub use write_concern::{InvalidTimeout, InvalidWriteConcern, RequestTimeout, WriteConcern};
 

@@ -44,8 +44,33 @@ pub struct Status {
     pub collections: Vec<CollectionStatus>,
     /// How far the regions are apart.
     pub convergence: Convergence,
+    /// Whether there is a way between all regions; absent in a node that does not know yet, or follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Connectivity>,
     /// The program's version.
     pub version: String,
+}
+
+/// Whether there is a way between all declared regions, as one of them sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connectivity {
+    /// Whether there is.
+    pub state: ConnectivityState,
+    /// Of a partition: the regions that hear of each other, the own side first. A dead region is a side, too:
+    /// from here it looks the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sides: Vec<Vec<String>>,
+}
+
+/// Whether there is a way between all declared regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConnectivityState {
+    /// Every region hears of every other, and would with any one of the links lost.
+    Redundant,
+    /// Every region hears of every other; for some link there is no other way.
+    Connected,
+    /// Some regions do not hear of others.
+    Partitioned,
 }
 
 /// Another region, as last heard of.

@@ -39,6 +39,7 @@ pub(crate) fn all() -> Value {
     .chain([
         status(),
         peer(),
+        connectivity(),
         clock(),
         convergence(),
         collection(),
@@ -259,7 +260,18 @@ fn status() -> Shape {
             ("join", of("JoinProgress")),
             ("leader", text()),
             ("stable", of("Vector")),
+            ("topology", of("Connectivity")),
         ],
+    )
+}
+
+fn connectivity() -> Shape {
+    let states = ["Redundant", "Connected", "Partitioned"];
+    let required = vec![("state", choice(&states))];
+    (
+        "Connectivity",
+        required,
+        vec![("sides", list(&list(&text())))],
     )
 }
 
@@ -344,6 +356,10 @@ fn link() -> Shape {
     let optional = vec![
         ("rttSeconds", number()),
         ("carries", choice(&["OwnEntries", "Everything"])),
+        ("role", choice(&["Declared", "StandsIn", "Tried", "Kept"])),
+        ("roleSeconds", number()),
+        ("standsInFor", list(&text())),
+        ("silentSeconds", number()),
         ("detail", text()),
     ];
     ("LinkStatus", required, optional)

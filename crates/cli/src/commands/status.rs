@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use atoll_api::http::{ClockState, LinkState, LinkStatus, NodeRole, NodeStatus, Status};
+use atoll_api::http::{
+    ClockState, ConnectivityState, LinkRole, LinkState, LinkStatus, NodeRole, NodeStatus, Status,
+};
 use atoll_api::manifest::{Policy, Role};
 use clap::Args;
 use futures_util::future;
@@ -88,12 +90,9 @@ impl Overview {
     }
 
     pub(crate) fn table(&self) -> String {
-        let mut parts = vec![
-            self.heading(),
-            self.regions_table(),
-            self.nodes_table(),
-            self.links_table(),
-        ];
+        let mut parts = vec![self.heading()];
+        parts.extend(self.topology());
+        parts.extend([self.regions_table(), self.nodes_table(), self.links_table()]);
         parts.extend(self.errors());
         parts.push(self.collections_table());
         parts.retain(|part| !part.is_empty());
@@ -130,6 +129,31 @@ impl Overview {
             "Store {} · {answering} of {all} regions answer · {state}",
             first.store
         )
+    }
+
+    /// What the regions say of the ways between them; only what is not as it should be, and once.
+    fn topology(&self) -> Option<String> {
+        let known = self
+            .statuses()
+            .filter_map(|status| status.topology.as_ref());
+        let worst = known.max_by_key(|topology| match topology.state {
+            ConnectivityState::Redundant => 0,
+            ConnectivityState::Connected => 1,
+            ConnectivityState::Partitioned => 2 + topology.sides.len(),
+        })?;
+        match worst.state {
+            ConnectivityState::Redundant => None,
+            ConnectivityState::Connected => {
+                Some("Topology: connected; some link has no other way, should it be lost".into())
+            }
+            ConnectivityState::Partitioned => {
+                let sides: Vec<String> = worst.sides.iter().map(|side| side.join(" ")).collect();
+                Some(format!(
+                    "✗ Topology: partitioned into {}",
+                    sides.join(" | ")
+                ))
+            }
+        }
     }
 
     fn regions_table(&self) -> String {
@@ -326,8 +350,32 @@ fn link_row(link: &LinkStatus) -> [String; 7] {
         wording::seconds(link.lag_seconds),
         wording::count(link.lag_entries),
         wording::count(link.queue),
-        link.detail.clone().unwrap_or_default(),
+        link_detail(link),
     ]
+}
+
+/// Why it is there if it is not declared, for how long it is silent, and what to do.
+fn link_detail(link: &LinkStatus) -> String {
+    let lasted = link.role_seconds.map_or(String::new(), |seconds| {
+        format!(" since {} ago", wording::seconds(seconds))
+    });
+    let role = match link.role {
+        Some(LinkRole::StandsIn) => {
+            let down = link.stands_in_for.join(", ");
+            Some(format!("stands in for {down}{lasted}"))
+        }
+        Some(LinkRole::Tried) => Some("tried: its source was not heard of".to_owned()),
+        Some(LinkRole::Kept) => Some(format!("kept until the others have caught up{lasted}")),
+        Some(LinkRole::Declared) | None => None,
+    };
+    let silent = link
+        .silent_seconds
+        .map(|seconds| format!("silent for {}", wording::seconds(seconds)));
+    let parts: Vec<String> = [role, silent, link.detail.clone()]
+        .into_iter()
+        .flatten()
+        .collect();
+    parts.join("; ")
 }
 
 fn policy_word(policy: Option<Policy>) -> &'static str {

@@ -1,6 +1,7 @@
-//! Partitions: every link from and to a region is paused, through the admin API.
+//! Partitions: every link from and to a region is paused, through the admin API, also those that would stand
+//! in for others.
 
-use atoll_api::http::LinkState;
+use atoll_api::http::{LinkState, LinkStatus};
 use atoll_api::topology::LinkName;
 
 use crate::failure::Failure;
@@ -33,13 +34,16 @@ pub(crate) async fn heal(places: &[Place], region: Option<&str>) -> Result<(), F
     Ok(())
 }
 
-/// Pauses all links of a region; says how many.
+/// Pauses all links of a region, also those that are not there now; says how many.
 pub(crate) async fn pause(places: &[Place], region: &str) -> Result<u64, Failure> {
     let mut paused = 0;
     for place in places {
-        for link in place.client.links().await?.links {
-            if touches(&link.name, region) && link.state != LinkState::Paused {
-                place.client.pause_link(&link.name).await?;
+        let known = place.client.links().await?.links;
+        for source in places.iter().map(Place::name) {
+            let link = format!("{source}:{}", place.name());
+            let is_paused = |l: &LinkStatus| l.name == link && l.state == LinkState::Paused;
+            if source != place.name() && touches(&link, region) && !known.iter().any(is_paused) {
+                place.client.pause_link(&link).await?;
                 paused += 1;
             }
         }

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use atoll_api::manifest::{RegionName, StoreManifest};
-use atoll_api::topology;
+use atoll_api::manifest::{RegionName, StoreManifest, Topology};
 use serde_json::{Value, json};
 
 use super::reload::settings_of;
@@ -55,11 +54,6 @@ impl NodePlan<'_> {
                 json!({ "region": name, "endpoint": format!("http://{address}") })
             })
             .collect();
-        let links: Vec<_> = topology::links(manifest)
-            .into_iter()
-            .filter(|link| link.to == **region)
-            .map(|link| json!({ "from": link.from, "carries": link.carries }))
-            .collect();
         let mut config = json!({
             "store": { "name": manifest.name, "id": store_id },
             "region": region,
@@ -67,7 +61,8 @@ impl NodePlan<'_> {
             "data": data,
             "join": joins,
             "peers": peers,
-            "links": links,
+            "topology": topology(manifest),
+            "failoverAfter": manifest.failover_after,
             "collections": settings_of(manifest),
             "objectives": {
                 "maxClockSkew": manifest.objectives.max_clock_skew,
@@ -88,5 +83,17 @@ impl NodePlan<'_> {
             config["nodes"] = nodes.into();
         }
         config
+    }
+}
+
+fn topology(manifest: &StoreManifest) -> Value {
+    let regions: Vec<_> = manifest.regions.iter().map(|region| &region.name).collect();
+    match &manifest.topology {
+        Topology::AllToAll => json!({ "type": "AllToAll", "regions": regions }),
+        Topology::Ring { order } => json!({ "type": "Ring", "regions": regions, "order": order }),
+        Topology::Star { hub } => json!({ "type": "Star", "regions": regions, "hub": hub }),
+        Topology::Custom { links } => {
+            json!({ "type": "Custom", "regions": regions, "links": links })
+        }
     }
 }

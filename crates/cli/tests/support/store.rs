@@ -25,6 +25,9 @@ const LOG_LINES_SHOWN: usize = 40;
 pub(crate) struct Plan {
     directory: TempDir,
     collections: Value,
+    /// As in a node's configuration; absent: all to all.
+    pub(crate) topology: Option<Value>,
+    pub(crate) failover_after: Option<&'static str>,
     regions: Vec<PlannedRegion>,
 }
 
@@ -75,6 +78,8 @@ impl Plan {
         Plan {
             directory: tempfile::tempdir().unwrap(),
             collections,
+            topology: None,
+            failover_after: None,
             regions: regions.iter().map(planned).collect(),
         }
     }
@@ -161,9 +166,15 @@ impl Plan {
             "listen": region.port.address.to_string(),
             "data": data_of(self.directory.path(), &region.name),
             "peers": others().map(peer).collect::<Vec<_>>(),
-            "links": others().map(link).collect::<Vec<_>>(),
             "collections": self.collections,
         });
+        match &self.topology {
+            Some(topology) => config["topology"] = topology.clone(),
+            None => config["links"] = json!(others().map(link).collect::<Vec<_>>()),
+        }
+        if let Some(after) = self.failover_after {
+            config["failoverAfter"] = json!(after);
+        }
         if let Some(ask_after) = region.ask_after {
             config["askAfter"] = json!(ask_after);
         }

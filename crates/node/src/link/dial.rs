@@ -8,139 +8,159 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use atoll_client::link::{self, LinkStream};
+use atoll_core::RegionName;
 use atoll_replication::backoff::Backoff;
 use atoll_replication::delivery::LinkId;
 use atoll_replication::frame::Decoder;
 use atoll_replication::message::Downstream;
 
-use super::overview::{LinkBoard, Phase};
+use super::overview::Phase;
+use crate::node::Inner;
 
 /// For the connection, and again for the answer: several round trips of the slowest link there may be.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// A source that says nothing for this long is taken for dead; it has heartbeats to send every second.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+const SILENCE_MAX: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
 
-/// What a link's connection tells the inbound task. `slot` is the link's place in the configuration.
+/// What a link's connection tells the inbound task. `from` is the region that it is dialled to.
 pub(crate) enum Event {
     /// Connected: greet through `upstream`.
     Opened {
-        slot: usize,
+        from: RegionName,
         link: LinkId,
         upstream: mpsc::Sender<Bytes>,
     },
     /// The source said something.
     Said {
-        slot: usize,
+        from: RegionName,
         link: LinkId,
         message: Box<Downstream>,
     },
     /// Disconnected.
-    Closed { slot: usize, link: LinkId },
+    Closed { from: RegionName, link: LinkId },
 }
 
-/// Dials `endpoint` until `stop` is dropped. Paused or stopped by the board, it waits.
-pub(crate) async fn keep_dialing(
-    slot: usize,
-    endpoint: String,
-    board: Arc<LinkBoard>,
-    events: mpsc::Sender<Event>,
-    mut wanted: watch::Receiver<bool>,
-    seed: u64,
-) {
-    let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX, seed);
-    loop {
-        if wanted.wait_for(|wanted| *wanted).await.is_err() {
-            return;
-        }
-        board.phase(slot, Phase::Connecting, None);
-        let problem = match link::open(&endpoint, CONNECT_TIMEOUT).await {
-            Ok(stream) => {
-                let link = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
-                let ended = read(slot, link, stream, &events, &mut wanted, &mut backoff).await;
-                if events.send(Event::Closed { slot, link }).await.is_err() {
-                    return;
-                }
-                ended
+/// One link's task.
+pub(crate) struct Dial {
+    pub(crate) node: Arc<Inner>,
+    pub(crate) from: RegionName,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) wanted: watch::Receiver<bool>,
+    pub(crate) seed: u64,
+}
+
+impl Dial {
+    /// Dials the nodes of the region in turn, and again, until dropped. Paused or stopped by the board, it
+    /// waits.
+    pub(crate) async fn keep_dialing(mut self) {
+        let failover_after = self.node.config.failover_after.as_duration();
+        let connect_within = failover_after.clamp(CONNECT_WITHIN.0, CONNECT_WITHIN.1);
+        let board = Arc::clone(&self.node.board);
+        let mut backoff = Backoff::new(BACKOFF_FIRST, BACKOFF_MAX, self.seed);
+        let mut attempt = 0;
+        loop {
+            if self.wanted.wait_for(|wanted| *wanted).await.is_err() {
+                return;
             }
-            Err(error) => Some(error.to_string()),
-        };
-        if board.is_stopped(slot) || !*wanted.borrow() {
-            continue;
-        }
-        let pause = backoff.failed();
-        tracing::info!(link = %board.name(slot), problem, retry_ms = pause.as_millis(), "link down");
-        board.phase(slot, Phase::BackingOff, problem);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            changed = wanted.changed() => if changed.is_err() { return },
+            let endpoints = self.node.addresses_of(&self.from);
+            board.phase(&self.from, Phase::Connecting, None);
+            let endpoint = endpoints.get(attempt % endpoints.len().max(1));
+            attempt += 1;
+            let problem = match endpoint {
+                None => Some(format!("no endpoint of {} is known", self.from)),
+                Some(endpoint) => match link::open(endpoint, connect_within).await {
+                    Ok(stream) => {
+                        let link = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
+                        let ended = self.read(link, stream, &mut backoff).await;
+                        let from = self.from.clone();
+                        if self
+                            .events
+                            .send(Event::Closed { from, link })
+                            .await
+                            .is_err()
+                        {
+                            return;
+                        }
+                        ended
+                    }
+                    Err(error) => Some(error.to_string()),
+                },
+            };
+            if board.is_stopped(&self.from) || !*self.wanted.borrow() {
+                continue;
+            }
+            // All nodes of a region are tried before the next pause.
+            if attempt % endpoints.len().max(1) != 0 {
+                continue;
+            }
+            let pause = backoff.failed();
+            let link = board.name(&self.from);
+            tracing::info!(link, problem, retry_ms = pause.as_millis(), "link down");
+            board.phase(&self.from, Phase::BackingOff, problem);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = self.wanted.changed() => if changed.is_err() { return },
+            }
         }
     }
-}
 
-/// Reads frames until the connection ends; answers with why, `None` when it was wanted.
-async fn read(
-    slot: usize,
-    link: LinkId,
-    stream: LinkStream,
-    events: &mpsc::Sender<Event>,
-    wanted: &mut watch::Receiver<bool>,
-    backoff: &mut Backoff,
-) -> Option<String> {
-    let LinkStream {
-        upstream,
-        mut downstream,
-    } = stream;
-    let mut decoder = Decoder::<Downstream>::new();
-    if events
-        .send(Event::Opened {
-            slot,
+    /// Reads frames until the connection ends; answers with why, `None` when it was wanted.
+    async fn read(
+        &mut self,
+        link: LinkId,
+        stream: LinkStream,
+        backoff: &mut Backoff,
+    ) -> Option<String> {
+        let LinkStream {
+            upstream,
+            mut downstream,
+        } = stream;
+        let from = || self.from.clone();
+        let failover_after = self.node.config.failover_after.as_duration();
+        let silence_max = failover_after.clamp(SILENCE_MAX.0, SILENCE_MAX.1);
+        let mut decoder = Decoder::<Downstream>::new();
+        let opened = Event::Opened {
+            from: from(),
             link,
             upstream,
-        })
-        .await
-        .is_err()
-    {
-        return None;
-    }
-    loop {
-        let chunk = tokio::select! {
-            chunk = tokio::time::timeout(SILENCE_MAX, downstream.next()) => chunk,
-            _ = wanted.wait_for(|wanted| !*wanted) => return None,
         };
-        match chunk {
-            Ok(Some(Ok(bytes))) => decoder.push(&bytes),
-            Ok(Some(Err(error))) => return Some(error.to_string()),
-            Ok(None) => return Some("the source ended the stream".into()),
-            Err(_) => {
-                return Some(format!(
-                    "the source was silent for {} s",
-                    SILENCE_MAX.as_secs()
-                ));
-            }
+        if self.events.send(opened).await.is_err() {
+            return None;
         }
         loop {
-            match decoder.next() {
-                Ok(Some(message)) => {
-                    backoff.succeeded();
-                    let message = Box::new(message);
-                    if events
-                        .send(Event::Said {
-                            slot,
-                            link,
-                            message,
-                        })
-                        .await
-                        .is_err()
-                    {
-                        return None;
-                    }
+            let chunk = tokio::select! {
+                chunk = tokio::time::timeout(silence_max, downstream.next()) => chunk,
+                _ = self.wanted.wait_for(|wanted| !*wanted) => return None,
+            };
+            match chunk {
+                Ok(Some(Ok(bytes))) => decoder.push(&bytes),
+                Ok(Some(Err(error))) => return Some(error.to_string()),
+                Ok(None) => return Some("the source ended the stream".into()),
+                Err(_) => {
+                    let seconds = silence_max.as_secs_f64();
+                    return Some(format!("the source was silent for {seconds} s"));
                 }
-                Ok(None) => break,
-                Err(error) => return Some(error.to_string()),
+            }
+            loop {
+                match decoder.next() {
+                    Ok(Some(message)) => {
+                        backoff.succeeded();
+                        let said = Event::Said {
+                            from: self.from.clone(),
+                            link,
+                            message: Box::new(message),
+                        };
+                        if self.events.send(said).await.is_err() {
+                            return None;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => return Some(error.to_string()),
+                }
             }
         }
     }

@@ -1,99 +1,87 @@
-//! The pulling end's one task: takes in what all links bring, proposes what may be applied, acknowledges what
-//! was, and keeps the region's housekeeping going.
+//! The pulling end's one task: takes in what all links bring, hands on what may be applied, acknowledges what
+//! was. What comes and goes is up to [`super::pulls`].
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use atoll_core::collection::Regions;
-use atoll_core::{ReplicaId, Timestamp, VersionVector, wire};
+use atoll_core::{RegionName, ReplicaId, VersionVector};
+use atoll_replication::Now;
 use atoll_replication::clock::PeerClock;
-use atoll_replication::delivery::{InboxLimits, LinkId, Ready};
+use atoll_replication::delivery::{InboxLimits, LinkId};
 use atoll_replication::frame::Encoder;
 use atoll_replication::inbox::Inbox;
-use atoll_replication::lag::LagMeter;
-use atoll_replication::message::{Ack, Carries, Downstream, Hello, LINK_VERSION, Upstream};
-use atoll_store::{Command, Outcome, query};
+use atoll_replication::message::{
+    Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Pong, Upstream, Welcome,
+};
 
 use super::dial::Event;
-use super::overview::{Gauge, Phase};
+use super::measuring::{Meter, TICK};
+use super::overview::Phase;
+use super::proposing::{UnderWay, end_of};
+use super::pulls::Pulls;
 use crate::config::AskAfter;
 use crate::node::Inner;
-use crate::raft::Proposal;
 use crate::telemetry::EntryResult;
 
 /// Bytes of entries under way on one link.
 const CREDIT_BYTES: u64 = 16 << 20;
-/// Bytes of entries proposed at once.
-const PROPOSAL_BYTES: usize = 1 << 20;
-/// Clock probes, gauges, gossip.
-const TICK: Duration = Duration::from_millis(250);
-const STABLE_EVERY: Duration = Duration::from_secs(1);
-const TRIM_EVERY: Duration = Duration::from_secs(60);
-/// A source unheard of for this long counts as silent.
-const SILENT_AFTER: Duration = Duration::from_secs(3);
+const EVENTS_QUEUED: usize = 256;
 
-/// A proposal under way: what it holds, and its end.
-type UnderWay = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-
-struct Open {
+pub(super) struct Open {
     link: LinkId,
     upstream: mpsc::Sender<Bytes>,
-    source: Option<ReplicaId>,
-    clock: PeerClock,
+    /// What it was greeted with.
+    carries: Carries,
+    pruned: Vec<ReplicaId>,
+    pub(super) source: Option<ReplicaId>,
+    pub(super) clock: PeerClock,
     consumed: u64,
     revision: u64,
 }
 
-/// What is measured of a link, also while it is down.
 #[derive(Default)]
-struct Meter {
-    lag: Option<LagMeter>,
-    source: Option<ReplicaId>,
-    offset_ms: i64,
-    rtt: Option<Duration>,
+pub(super) struct Link {
+    pub(super) open: Option<Open>,
+    pub(super) meter: Meter,
 }
 
 pub(crate) struct Inbound {
-    node: Arc<Inner>,
-    inbox: Inbox,
+    pub(super) node: Arc<Inner>,
+    pub(super) inbox: Inbox,
     encoder: Encoder,
-    links: Vec<Option<Open>>,
-    meters: Vec<Meter>,
-    under_way: Option<UnderWay>,
-    retry_at: Option<Duration>,
-    ticked_at: Duration,
-    stable_at: Duration,
-    trimmed_at: Duration,
-    stable: VersionVector,
+    pulls: Pulls,
+    events: mpsc::Receiver<Event>,
+    leads: watch::Receiver<bool>,
+    pub(super) links: BTreeMap<RegionName, Link>,
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) retry_at: Option<Duration>,
+    pub(super) ticked_at: Duration,
+    pub(super) stable_at: Duration,
+    pub(super) trimmed_at: Duration,
+    pub(super) stable: VersionVector,
 }
 
 impl Inbound {
-    pub(crate) fn new(node: Arc<Inner>) -> Self {
-        let ask_after = match node.config.ask_after {
-            AskAfter::Some(after) => Some(after),
-            AskAfter::Never => None,
-        };
-        let limits = InboxLimits {
-            ask_after,
-            ..InboxLimits::default()
-        };
+    /// Pulls while `leads` says that this node leads its region.
+    pub(crate) fn new(node: Arc<Inner>, leads: watch::Receiver<bool>) -> Self {
         let vector = node.published.vector();
         let me = (node.identity.replica, node.identity.region.clone());
         node.peers.learn(|knowledge| {
             knowledge.learn(me.0, &vector);
             knowledge.learn_regions([&me]);
         });
+        let (to_here, events) = mpsc::channel(EVENTS_QUEUED);
         Inbound {
-            inbox: Inbox::new((*vector).clone(), limits),
+            inbox: inbox(&node),
             encoder: Encoder::new(),
-            links: node.config.links.iter().map(|_| None).collect(),
-            meters: node.config.links.iter().map(|_| Meter::default()).collect(),
+            pulls: Pulls::new(Arc::clone(&node), to_here),
+            events,
+            leads,
+            links: BTreeMap::new(),
             under_way: None,
             retry_at: None,
             ticked_at: Duration::ZERO,
@@ -104,18 +92,24 @@ impl Inbound {
         }
     }
 
-    /// Runs until the links' tasks are gone.
-    pub(crate) async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) {
         let mut progress = self.node.published.progress();
+        let mut led = false;
         loop {
+            let leads = *self.leads.borrow_and_update();
+            if leads != led {
+                led = leads;
+                self.take_over(leads);
+            }
             self.propose();
             self.speak();
             let sleep = self.until_next();
             tokio::select! {
-                event = events.recv() => match event {
+                event = self.events.recv() => match event {
                     Some(event) => {
                         self.take(event);
-                        while let Ok(event) = events.try_recv() {
+                        while let Ok(event) = self.events.try_recv() {
                             self.take(event);
                         }
                     }
@@ -136,13 +130,60 @@ impl Inbound {
                         self.retry_at = Some(self.now() + Duration::from_millis(200));
                     }
                 }
+                changed = self.leads.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(sleep) => {}
             }
             self.tick();
         }
     }
 
-    fn now(&self) -> Duration {
+    /// A new leader starts from the region's vector; what an old one has proposed meets it in apply, where
+    /// the vector drops the second copy.
+    fn take_over(&mut self, leads: bool) {
+        for from in self.pulls.end_all() {
+            self.end(&from);
+        }
+        self.under_way = None;
+        self.retry_at = None;
+        self.inbox = inbox(&self.node);
+        if leads {
+            self.supervise();
+        }
+    }
+
+    /// Has links come and go, if this node leads.
+    pub(super) fn supervise(&mut self) {
+        if !*self.leads.borrow() {
+            return;
+        }
+        let changes = self.pulls.supervise();
+        for from in &changes.ended {
+            self.end(from);
+        }
+        for (from, carries) in changes.carry {
+            let Some(link) = self.links.get_mut(&from) else {
+                continue;
+            };
+            let Some(open) = link.open.as_ref() else {
+                continue;
+            };
+            if let Some(source) = open.source {
+                self.inbox.carry(open.link, carries);
+                link.meter.is_of(source, carries);
+            }
+        }
+    }
+
+    fn end(&mut self, from: &RegionName) {
+        if let Some(Link {
+            open: Some(open), ..
+        }) = self.links.remove(from)
+        {
+            self.inbox.close(open.link);
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
         self.node.clock.elapsed()
     }
 
@@ -160,28 +201,38 @@ impl Inbound {
     fn take(&mut self, event: Event) {
         match event {
             Event::Opened {
-                slot,
+                from,
                 link,
                 upstream,
-            } => self.greet(slot, link, upstream),
+            } => self.greet(&from, link, upstream),
             Event::Said {
-                slot,
+                from,
                 link,
                 message,
-            } => self.hear(slot, link, *message),
-            Event::Closed { slot, link } => {
+            } => self.hear(&from, link, *message),
+            Event::Closed { from, link } => {
                 self.inbox.close(link);
-                if self.links[slot]
-                    .as_ref()
-                    .is_some_and(|open| open.link == link)
+                if let Some(known) = self.links.get_mut(&from)
+                    && known.open.as_ref().is_some_and(|open| open.link == link)
                 {
-                    self.links[slot] = None;
+                    known.open = None;
                 }
             }
         }
     }
 
-    fn greet(&mut self, slot: usize, link: LinkId, upstream: mpsc::Sender<Bytes>) {
+    fn greet(&mut self, from: &RegionName, link: LinkId, upstream: mpsc::Sender<Bytes>) {
+        let Some(pull) = self.pulls.get(from) else {
+            return;
+        };
+        let pruned = if pull.is_quiet && pull.carries == Carries::Everything {
+            let knowledge = self.node.peers.knowledge();
+            let is_its = |origin: &ReplicaId| knowledge.region(*origin) == Some(from);
+            let brought = self.inbox.brought().into_iter();
+            brought.filter(|origin| !is_its(origin)).collect()
+        } else {
+            Vec::new()
+        };
         let identity = &self.node.identity;
         let hello = Upstream::Hello(Hello {
             version: u32::from(LINK_VERSION),
@@ -189,127 +240,160 @@ impl Inbound {
             region: identity.region.clone(),
             replica: identity.replica,
             vector: self.inbox.vector().clone(),
-            carries: carries(&self.node, slot),
+            carries: pull.carries,
             credit_bytes: CREDIT_BYTES,
-            pruned: Vec::new(),
+            pruned: pruned.clone(),
         });
         let open = Open {
             link,
             upstream,
+            carries: pull.carries,
+            pruned,
             source: None,
             clock: PeerClock::new(),
             consumed: 0,
             revision: 0,
         };
-        self.links[slot] = Some(open);
-        self.say(slot, &hello);
+        self.links.entry(from.clone()).or_default().open = Some(open);
+        self.say(from, &hello);
     }
 
     /// Queues a frame; a connection that takes none is about to end, and its next Hello says it all again.
-    fn say(&mut self, slot: usize, message: &Upstream) -> bool {
+    pub(super) fn say(&mut self, from: &RegionName, message: &Upstream) -> bool {
         let frame = self.encoder.encode(message);
-        self.links[slot]
-            .as_ref()
-            .is_some_and(|open| open.upstream.try_send(frame).is_ok())
+        let open = self.links.get(from).and_then(|link| link.open.as_ref());
+        open.is_some_and(|open| open.upstream.try_send(frame).is_ok())
     }
 
-    fn hear(&mut self, slot: usize, link: LinkId, message: Downstream) {
+    fn hear(&mut self, from: &RegionName, link: LinkId, message: Downstream) {
         let now = self.node.clock.now();
-        let carries = carries(&self.node, slot);
-        let Some(open) = self.links[slot].as_mut().filter(|open| open.link == link) else {
+        let Some(known) = self.links.get(from) else {
+            return;
+        };
+        let Some(open) = known.open.as_ref().filter(|open| open.link == link) else {
             return;
         };
         if let Some(source) = open.source {
             self.node.peers.heard(source, now.elapsed);
+            self.pulls.heard(from, now.elapsed);
         }
         match message {
-            Downstream::Welcome(welcome) => {
-                if welcome.store != self.node.identity.store {
-                    let why = format!(
-                        "the source belongs to store {}; check the endpoint",
-                        welcome.store
-                    );
-                    return self.stop(slot, why);
-                }
-                if welcome.region.as_str() != self.node.config.links[slot].from {
-                    let why = format!("the endpoint is region {}'s; check it", welcome.region);
-                    return self.stop(slot, why);
-                }
-                let catalog = self.node.published.catalog();
-                if catalog.regions.is_retired(welcome.replica) {
-                    let who = catalog.regions.shown(welcome.replica);
-                    return self.stop(slot, format!("{who} is retired; take the link out"));
-                }
-                open.source = Some(welcome.replica);
-                let meter = &mut self.meters[slot];
-                if meter.source.replace(welcome.replica) != Some(welcome.replica) {
-                    meter.lag = Some(LagMeter::new(welcome.replica, carries, SILENT_AFTER));
-                }
-                let named = (welcome.replica, welcome.region.clone());
+            Downstream::Welcome(welcome) => self.welcomed(from, welcome, now),
+            Downstream::Batch(batch) => self.receive(from, link, &batch, now),
+            Downstream::Heartbeat(heartbeat) => self.beaten(from, link, &heartbeat, now),
+            Downstream::Pong(pong) => self.timed(from, &pong, now),
+        }
+    }
+
+    fn welcomed(&mut self, from: &RegionName, welcome: Welcome, now: Now) {
+        if welcome.store != self.node.identity.store {
+            let why = format!(
+                "the source belongs to store {}; check the endpoint",
+                welcome.store
+            );
+            return self.stop(from, why);
+        }
+        if welcome.region != *from {
+            let why = format!("the endpoint is region {}'s; check it", welcome.region);
+            return self.stop(from, why);
+        }
+        let catalog = self.node.published.catalog();
+        if catalog.regions.is_retired(welcome.replica) {
+            let who = catalog.regions.shown(welcome.replica);
+            return self.stop(from, format!("{who} is retired; take the link out"));
+        }
+        let Some(carries) = self.pulls.get(from).map(|pull| pull.carries) else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(from) else {
+            return;
+        };
+        link.meter.is_of(welcome.replica, carries);
+        let Some(open) = &mut link.open else { return };
+        open.source = Some(welcome.replica);
+        self.inbox
+            .open(open.link, welcome.replica, open.carries, &open.pruned);
+        // What it is to carry may have changed since it was greeted.
+        self.inbox.carry(open.link, carries);
+        let ping = open.clock.ping(now);
+        self.node.board.phase(from, Phase::CatchingUp, None);
+        self.say(from, &Upstream::Ping(ping));
+        let named = (welcome.replica, welcome.region);
+        self.node
+            .peers
+            .learn(|knowledge| knowledge.learn_regions([&named]));
+    }
+
+    fn receive(&mut self, from: &RegionName, link: LinkId, batch: &Batch, now: Now) {
+        let name = self.node.board.name(from);
+        match self.inbox.on_batch(link, batch, now.elapsed) {
+            Ok(received) => {
+                let count = received.duplicates as u64;
                 self.node
-                    .peers
-                    .learn(|knowledge| knowledge.learn_regions([&named]));
-                self.inbox.open(link, welcome.replica, carries, &[]);
-                self.node.board.phase(slot, Phase::CatchingUp, None);
-                let ping = open.clock.ping(now);
-                self.say(slot, &Upstream::Ping(ping));
+                    .metrics
+                    .entries(&name, EntryResult::Duplicate, count);
             }
-            Downstream::Batch(batch) => match self.inbox.on_batch(link, &batch, now.elapsed) {
-                Ok(received) => {
-                    let name = self.node.board.name(slot);
-                    let metrics = &self.node.metrics;
-                    metrics.entries(&name, EntryResult::Duplicate, received.duplicates as u64);
-                }
-                Err(poison) => {
-                    self.node.metrics.entries(
-                        &self.node.board.name(slot),
-                        EntryResult::Quarantined,
-                        1,
-                    );
-                    self.stop(
-                        slot,
-                        format!("{poison}; upgrade this region or repair the source, then resume"),
-                    );
-                }
-            },
-            Downstream::Heartbeat(heartbeat) => {
-                self.inbox.on_heartbeat(link, &heartbeat);
-                if let Some(lag) = &mut self.meters[slot].lag {
-                    lag.on_heartbeat(&heartbeat, now);
-                    lag.on_applied(&self.node.published.vector());
-                }
-                if let Some(source) = open.source {
-                    self.node.peers.learn(|knowledge| {
-                        knowledge.learn(source, &heartbeat.vector);
-                        knowledge.learn_matrix(&heartbeat.known);
-                        knowledge.learn_regions(&heartbeat.regions);
-                    });
-                }
+            Err(poison) => {
+                self.node
+                    .metrics
+                    .entries(&name, EntryResult::Quarantined, 1);
+                let why =
+                    format!("{poison}; upgrade this region or repair the source, then resume");
+                self.stop(from, why);
             }
-            Downstream::Pong(pong) => {
-                if open.clock.on_pong(&pong, now)
-                    && let (Some(source), Some(offset)) = (open.source, open.clock.offset_ms())
-                {
-                    self.node
-                        .peers
-                        .read_clock(source, offset, true, now.elapsed);
-                    self.meters[slot].offset_ms = offset;
-                    self.meters[slot].rtt = open.clock.rtt();
-                    if let Some(rtt) = open.clock.rtt_last() {
-                        self.node.metrics.rtt(&self.node.board.name(slot), rtt);
-                    }
-                }
+        }
+    }
+
+    fn beaten(&mut self, from: &RegionName, link: LinkId, heartbeat: &Heartbeat, now: Now) {
+        self.inbox.on_heartbeat(link, heartbeat);
+        let Some(known) = self.links.get_mut(from) else {
+            return;
+        };
+        if let Some(lag) = &mut known.meter.lag {
+            lag.on_heartbeat(heartbeat, now);
+            lag.on_applied(&self.node.published.vector());
+        }
+        let Some(source) = known.open.as_ref().and_then(|open| open.source) else {
+            return;
+        };
+        self.pulls.announced(from, source, &heartbeat.vector);
+        self.node.peers.learn(|knowledge| {
+            knowledge.learn(source, &heartbeat.vector);
+            knowledge.learn_matrix(&heartbeat.known);
+            knowledge.learn_regions(&heartbeat.regions);
+            knowledge.learn_hearing(&heartbeat.hearing);
+        });
+    }
+
+    fn timed(&mut self, from: &RegionName, pong: &Pong, now: Now) {
+        let Some(Link {
+            open: Some(open),
+            meter,
+        }) = self.links.get_mut(from)
+        else {
+            return;
+        };
+        if open.clock.on_pong(pong, now)
+            && let (Some(source), Some(offset)) = (open.source, open.clock.offset_ms())
+        {
+            self.node
+                .peers
+                .read_clock(source, offset, true, now.elapsed);
+            meter.offset_ms = offset;
+            meter.rtt = open.clock.rtt();
+            if let Some(rtt) = open.clock.rtt_last() {
+                self.node.metrics.rtt(&self.node.board.name(from), rtt);
             }
         }
     }
 
     /// Ends a link until a person resumes it. Other links go on.
-    fn stop(&mut self, slot: usize, why: String) {
-        tracing::error!(link = %self.node.board.name(slot), %why, "link stopped");
-        if let Some(open) = self.links[slot].take() {
+    fn stop(&mut self, from: &RegionName, why: String) {
+        tracing::error!(link = self.node.board.name(from), %why, "link stopped");
+        if let Some(open) = self.links.get_mut(from).and_then(|link| link.open.take()) {
             self.inbox.close(open.link);
         }
-        self.node.board.stop(slot, why);
+        self.node.board.stop(from, why);
     }
 
     fn applied(&mut self, vector: &VersionVector) {
@@ -319,94 +403,25 @@ impl Inbound {
         self.node
             .peers
             .learn(|knowledge| knowledge.learn(me, vector));
-        for lag in self
-            .meters
-            .iter_mut()
-            .filter_map(|meter| meter.lag.as_mut())
-        {
-            lag.on_applied(vector);
-        }
-    }
-
-    /// Proposes what may be applied, one proposal at a time.
-    fn propose(&mut self) {
-        if self.under_way.is_some() || self.retry_at.is_some_and(|at| self.now() < at) {
-            return;
-        }
-        self.retry_at = None;
-        let ready = self.inbox.take_ready(PROPOSAL_BYTES);
-        if ready.is_empty() {
-            return;
-        }
-        self.count(&ready);
-        let proposals = by_sender(ready, self.node.clock.timestamp());
-        let raft = self.node.group.raft.clone();
-        self.under_way = Some(Box::pin(async move {
-            let answers = raft
-                .client_write_many(proposals)
-                .await
-                .map_err(|e| e.to_string())?;
-            let answers: Vec<_> = answers.try_collect().await.map_err(|e| e.to_string())?;
-            for answer in answers {
-                match answer.map_err(|e| e.to_string())?.response {
-                    Outcome::Merged(merged) if merged.early > 0 => {
-                        return Err(format!("{} entries came too early", merged.early));
-                    }
-                    Outcome::Merged(_)
-                    | Outcome::Done
-                    | Outcome::Written(_)
-                    | Outcome::Changed(_)
-                    | Outcome::Configured(_) => {}
-                }
-            }
-            Ok(())
-        }));
-    }
-
-    fn count(&self, ready: &[Ready]) {
-        let now_ms = self.node.clock.wall_ms();
-        let catalog = self.node.published.catalog();
-        let metrics = &self.node.metrics;
-        for run in ready.chunk_by(|a, b| a.dot.replica == b.dot.replica && a.link == b.link) {
-            let origin = self.shown(&catalog.regions, run[0].dot.replica);
-            for entry in run {
-                metrics.causal_wait(&origin, entry.waited);
-                if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
-                    let age_ms = now_ms.saturating_sub(time.millis());
-                    metrics.visibility(&origin, Duration::from_millis(age_ms));
-                }
-            }
-            let is_its = |open: &Option<Open>| open.as_ref().is_some_and(|o| o.link == run[0].link);
-            if let Some(slot) = self.links.iter().position(is_its) {
-                let name = self.node.board.name(slot);
-                metrics.entries(&name, EntryResult::Applied, run.len() as u64);
+        for link in self.links.values_mut() {
+            if let Some(lag) = &mut link.meter.lag {
+                lag.on_applied(vector);
             }
         }
     }
 
-    /// How people see a replica id, also before its announcement is applied here.
-    fn shown(&self, regions: &Regions, replica: ReplicaId) -> String {
-        match regions.name(replica) {
-            Some(_) => regions.shown(replica),
-            None => {
-                let knowledge = self.node.peers.knowledge();
-                knowledge
-                    .region(replica)
-                    .map_or_else(|| replica.to_string(), ToString::to_string)
-            }
-        }
+    pub(super) fn source_of(&self, link: LinkId) -> Option<RegionName> {
+        let mut links = self.links.iter();
+        let its = links.find(|(_, known)| known.open.as_ref().is_some_and(|o| o.link == link));
+        its.map(|(from, _)| from.clone())
     }
 
     /// Tells the sources what there is to tell.
     fn speak(&mut self) {
         let now = self.now();
         for (link, message) in self.inbox.say(now) {
-            let slot = self
-                .links
-                .iter()
-                .position(|open| open.as_ref().is_some_and(|open| open.link == link));
-            if let Some(slot) = slot {
-                self.say(slot, &message);
+            if let Some(from) = self.source_of(link) {
+                self.say(&from, &message);
             }
         }
         self.acknowledge(false);
@@ -414,34 +429,39 @@ impl Inbound {
 
     /// Acknowledges on every link that brought something since; with `gossip`, also where there is news of
     /// other regions.
-    fn acknowledge(&mut self, gossip: bool) {
-        for slot in 0..self.links.len() {
-            let Some(open) = &self.links[slot] else {
+    pub(super) fn acknowledge(&mut self, gossip: bool) {
+        let greeted = |link: &Link| link.open.as_ref().is_some_and(|open| open.source.is_some());
+        let links = self.links.iter().filter(|(_, link)| greeted(link));
+        let links: Vec<RegionName> = links.map(|(from, _)| from.clone()).collect();
+        for from in links {
+            let Some(open) = self.links.get(&from).and_then(|link| link.open.as_ref()) else {
                 continue;
             };
-            if open.source.is_none() {
-                continue;
-            }
             let consumed = self.inbox.consumed(open.link);
-            let revision = self.node.peers.knowledge().revision();
+            let knowledge = self.node.peers.knowledge();
+            let revision = knowledge.revision();
             let news = gossip && revision != open.revision;
             if consumed == open.consumed && !news {
                 continue;
             }
-            let known = if news {
-                self.node.peers.knowledge().matrix()
+            let (known, hearing) = if news {
+                (knowledge.matrix(), knowledge.hearing())
             } else {
-                Vec::new()
+                (Vec::new(), Vec::new())
             };
+            drop(knowledge);
             let vector = (*self.node.published.vector()).clone();
             let ack = Upstream::Ack(Ack {
                 vector,
                 consumed_bytes: consumed,
                 known,
-                hearing: Vec::new(),
+                hearing,
             });
-            if self.say(slot, &ack)
-                && let Some(open) = &mut self.links[slot]
+            if self.say(&from, &ack)
+                && let Some(open) = self
+                    .links
+                    .get_mut(&from)
+                    .and_then(|link| link.open.as_mut())
             {
                 open.consumed = consumed;
                 if news {
@@ -450,129 +470,16 @@ impl Inbound {
             }
         }
     }
-
-    fn tick(&mut self) {
-        let now = self.node.clock.now();
-        if now.elapsed < self.ticked_at + TICK {
-            return;
-        }
-        self.ticked_at = now.elapsed;
-        self.acknowledge(true);
-        for slot in 0..self.links.len() {
-            self.measure(slot);
-            let greeted = self.links[slot]
-                .as_mut()
-                .filter(|open| open.source.is_some());
-            if let Some(open) = greeted {
-                let ping = open.clock.ping(now);
-                self.say(slot, &Upstream::Ping(ping));
-            }
-        }
-        self.housekeep(now.elapsed);
-    }
-
-    fn measure(&mut self, slot: usize) {
-        let now = self.node.clock.now();
-        let applied = self.node.published.vector();
-        let Meter {
-            lag,
-            offset_ms,
-            rtt,
-            ..
-        } = &self.meters[slot];
-        let Some(meter) = lag else { return };
-        let lag = meter.read(&applied, *offset_ms, *rtt, now);
-        let rtt = *rtt;
-        let (waiting, waiting_bytes) = self.inbox.waiting();
-        let (ready, ready_bytes) = self.inbox.ready();
-        let catalog = self.node.published.catalog();
-        let origins = lag
-            .by_origin
-            .iter()
-            .map(|(r, entries)| (catalog.regions.shown(*r), *entries));
-        let gauge = Gauge {
-            lag_seconds: lag.time.unwrap_or_default().as_secs_f64(),
-            lag_entries: lag.entries,
-            origins: origins.collect(),
-            queue_entries: (waiting + ready) as u64,
-            queue_bytes: (waiting_bytes + ready_bytes) as u64,
-            rtt_seconds: rtt.map(|rtt| rtt.as_secs_f64()),
-        };
-        if self.links[slot].is_some() && lag.entries == 0 && lag.time.is_some() {
-            self.node.board.phase(slot, Phase::Streaming, None);
-        }
-        self.node.board.measure(slot, gauge);
-    }
-
-    fn housekeep(&mut self, now: Duration) {
-        if now >= self.stable_at + STABLE_EVERY {
-            self.stable_at = now;
-            if let Some(vector) = self.node.stable()
-                && !self.stable.covers_all(&vector)
-            {
-                self.stable.merge(&vector);
-                self.node.propose_quietly(Command::Stable { vector });
-            }
-        }
-        if now >= self.trimmed_at + TRIM_EVERY {
-            self.trimmed_at = now;
-            let retention = &self.node.config.conflict_retention;
-            let kept_ms =
-                u64::try_from(retention.max_age.as_duration().as_millis()).unwrap_or(u64::MAX);
-            let before = Timestamp::from_millis(self.node.clock.wall_ms().saturating_sub(kept_ms));
-            self.node.propose_quietly(Command::Trim {
-                before,
-                rows_max: retention.max_rows,
-            });
-        }
-        self.forget_keys();
-    }
-
-    /// Has idempotency keys forgotten that are too old or too many.
-    fn forget_keys(&self) {
-        let kept = &self.node.config.idempotency;
-        let age_ms = u64::try_from(kept.max_age.as_duration().as_millis()).unwrap_or(u64::MAX);
-        let before = Timestamp::from_millis(self.node.clock.wall_ms().saturating_sub(age_ms));
-        let keys_max = kept.max_keys;
-        // A disk that cannot be read stops the node where it applies.
-        let engine = &*self.node.engine;
-        if query::remembers_too_much(engine, before, keys_max).unwrap_or(false) {
-            self.node
-                .propose_quietly(Command::Forget { before, keys_max });
-        }
-    }
 }
 
-/// The end of what is under way; never, when nothing is.
-async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), String> {
-    match under_way {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn carries(node: &Inner, slot: usize) -> Carries {
-    match node.config.links[slot].carries {
-        atoll_api::topology::Carries::OwnEntries => Carries::OwnEntries,
-        atoll_api::topology::Carries::Everything => Carries::Everything,
-    }
-}
-
-/// One command a run of entries from one sender, in order.
-fn by_sender(ready: Vec<Ready>, now: Timestamp) -> Vec<Proposal> {
-    let mut runs: Vec<(ReplicaId, Vec<Bytes>)> = Vec::new();
-    for entry in ready {
-        match runs.last_mut() {
-            Some((sender, frames)) if *sender == entry.sender => frames.push(entry.frame),
-            _ => runs.push((entry.sender, vec![entry.frame])),
-        }
-    }
-    let command = |(sender, frames)| {
-        Proposal::new(Command::Remote {
-            now,
-            sender,
-            frames,
-        })
+fn inbox(node: &Inner) -> Inbox {
+    let ask_after = match node.config.ask_after {
+        AskAfter::Some(after) => Some(after),
+        AskAfter::Never => None,
     };
-    runs.into_iter().map(command).collect()
+    let limits = InboxLimits {
+        ask_after,
+        ..InboxLimits::default()
+    };
+    Inbox::new((*node.published.vector()).clone(), limits)
 }

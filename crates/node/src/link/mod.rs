@@ -1,15 +1,20 @@
 //! Region links: who pulls, who serves, and what both know of the other regions.
 //!
 //! ```text
-//!   dial (one task a link) ──frames──▶ inbound (one task) ──commands──▶ Raft ──▶ state
+//!   pulls ──starts, ends──▶ dial (one task a link) ──frames──▶ inbound (one task) ──commands──▶ Raft ──▶ state
 //!   serve (one task a puller) ◀── log, tail ◀── published after commit
 //! ```
 //!
-//! What to send, what may be applied and when to ask is decided by `atoll_replication`; these tasks carry it out.
+//! What to send, what may be applied, when to ask and whom to pull from is decided by `atoll_replication`;
+//! these tasks carry it out.
 
-pub(crate) mod dial;
+pub(crate) mod declared;
+mod dial;
 pub(crate) mod inbound;
+mod measuring;
 pub(crate) mod overview;
+mod proposing;
+mod pulls;
 pub(crate) mod serve;
 
 use std::collections::BTreeMap;

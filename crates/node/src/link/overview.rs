@@ -1,11 +1,16 @@
 //! The board of a region's incoming links: what each is doing, for people and for pausing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use atoll_api::http::{LinkState, LinkStatus};
-use atoll_api::topology::Carries;
+use atoll_api::http::{Connectivity, LinkRole, LinkState, LinkStatus};
+use atoll_core::RegionName;
+use atoll_replication::healing::{Pull, Role};
+
+use super::declared;
 
 /// What a link is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,121 +35,216 @@ pub(crate) struct Gauge {
 }
 
 struct Card {
-    from: String,
-    carries: Carries,
+    pull: Pull,
     phase: Phase,
-    paused: bool,
     detail: Option<String>,
     gauge: Gauge,
     wanted: watch::Sender<bool>,
 }
 
-/// All incoming links, by their place in the configuration.
+/// All incoming links, by the region that they come from.
 pub(crate) struct LinkBoard {
     to: String,
-    cards: Mutex<Vec<Card>>,
+    inner: Mutex<Cards>,
+}
+
+#[derive(Default)]
+struct Cards {
+    cards: BTreeMap<RegionName, Card>,
+    /// By a person; also such as are not there now.
+    paused: BTreeSet<RegionName>,
+    topology: Option<Connectivity>,
 }
 
 impl LinkBoard {
-    pub(crate) fn new(to: &str, links: &[crate::config::LinkConfig]) -> Self {
-        let card = |link: &crate::config::LinkConfig| Card {
-            from: link.from.clone(),
-            carries: link.carries,
-            phase: Phase::Connecting,
-            paused: false,
-            detail: None,
-            gauge: Gauge::default(),
-            wanted: watch::channel(true).0,
-        };
+    pub(crate) fn new(to: &str) -> Self {
         LinkBoard {
             to: to.to_owned(),
-            cards: Mutex::new(links.iter().map(card).collect()),
+            inner: Mutex::default(),
         }
     }
 
-    fn cards(&self) -> MutexGuard<'_, Vec<Card>> {
-        self.cards.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> MutexGuard<'_, Cards> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the link is to be open.
-    pub(crate) fn wanted(&self, slot: usize) -> watch::Receiver<bool> {
-        self.cards()[slot].wanted.subscribe()
-    }
-
-    pub(crate) fn name(&self, slot: usize) -> String {
-        format!("{}:{}", self.cards()[slot].from, self.to)
-    }
-
-    pub(crate) fn phase(&self, slot: usize, phase: Phase, detail: Option<String>) {
-        let card = &mut self.cards()[slot];
-        if card.phase != Phase::Stopped {
-            card.phase = phase;
-            card.detail = detail;
+    fn with(&self, from: &RegionName, change: impl FnOnce(&mut Card)) {
+        if let Some(card) = self.inner().cards.get_mut(from) {
+            change(card);
         }
+    }
+
+    /// A link is there, and why. Answers whether it is to be open.
+    pub(crate) fn show(&self, pull: &Pull) -> watch::Receiver<bool> {
+        let mut inner = self.inner();
+        let is_wanted = !inner.paused.contains(&pull.from);
+        let card = inner
+            .cards
+            .entry(pull.from.clone())
+            .or_insert_with(|| Card {
+                pull: pull.clone(),
+                phase: Phase::Connecting,
+                detail: None,
+                gauge: Gauge::default(),
+                wanted: watch::channel(is_wanted).0,
+            });
+        card.pull = pull.clone();
+        card.wanted.subscribe()
+    }
+
+    /// A link is gone.
+    pub(crate) fn remove(&self, from: &RegionName) {
+        self.inner().cards.remove(from);
+    }
+
+    pub(crate) fn show_topology(&self, topology: Option<Connectivity>) {
+        self.inner().topology = topology;
+    }
+
+    pub(crate) fn topology(&self) -> Option<Connectivity> {
+        self.inner().topology.clone()
+    }
+
+    pub(crate) fn name(&self, from: &RegionName) -> String {
+        format!("{from}:{}", self.to)
+    }
+
+    pub(crate) fn phase(&self, from: &RegionName, phase: Phase, detail: Option<String>) {
+        self.with(from, |card| {
+            if card.phase != Phase::Stopped {
+                card.phase = phase;
+                card.detail = detail;
+            }
+        });
     }
 
     /// Stops the link until a person resumes it.
-    pub(crate) fn stop(&self, slot: usize, why: String) {
-        let card = &mut self.cards()[slot];
-        card.phase = Phase::Stopped;
-        card.detail = Some(why);
-        card.wanted.send_replace(false);
+    pub(crate) fn stop(&self, from: &RegionName, why: String) {
+        self.with(from, |card| {
+            card.phase = Phase::Stopped;
+            card.detail = Some(why);
+            card.wanted.send_replace(false);
+        });
     }
 
-    pub(crate) fn is_stopped(&self, slot: usize) -> bool {
-        self.cards()[slot].phase == Phase::Stopped
+    pub(crate) fn is_stopped(&self, from: &RegionName) -> bool {
+        let inner = self.inner();
+        let card = inner.cards.get(from);
+        card.is_some_and(|card| card.phase == Phase::Stopped)
     }
 
-    pub(crate) fn measure(&self, slot: usize, gauge: Gauge) {
-        self.cards()[slot].gauge = gauge;
+    pub(crate) fn measure(&self, from: &RegionName, gauge: Gauge) {
+        self.with(from, |card| card.gauge = gauge);
     }
 
-    pub(crate) fn gauges(&self) -> Vec<(String, Gauge)> {
-        self.cards()
-            .iter()
-            .map(|card| (card.from.clone(), card.gauge.clone()))
+    pub(crate) fn gauges(&self) -> Vec<(Pull, Gauge)> {
+        let inner = self.inner();
+        let cards = inner.cards.values();
+        cards
+            .map(|card| (card.pull.clone(), card.gauge.clone()))
             .collect()
     }
 
-    /// Pauses or resumes the link named `from:to`; `None` when there is none.
-    pub(crate) fn set_paused(&self, name: &str, paused: bool) -> Option<LinkStatus> {
-        let mut cards = self.cards();
-        let card = cards
-            .iter_mut()
-            .find(|card| format!("{}:{}", card.from, self.to) == name)?;
-        card.paused = paused;
-        if !paused && card.phase == Phase::Stopped {
-            card.phase = Phase::Connecting;
-            card.detail = None;
+    /// Pauses or resumes the link from a region, also one that is not there now.
+    pub(crate) fn set_paused(&self, from: &RegionName, paused: bool, now: Duration) -> LinkStatus {
+        let mut inner = self.inner();
+        if paused {
+            inner.paused.insert(from.clone());
+        } else {
+            inner.paused.remove(from);
         }
-        card.wanted.send_replace(!paused);
-        Some(self.status(card))
+        if let Some(card) = inner.cards.get_mut(from) {
+            if !paused && card.phase == Phase::Stopped {
+                card.phase = Phase::Connecting;
+                card.detail = None;
+            }
+            card.wanted.send_replace(!paused);
+        }
+        match inner.cards.get(from) {
+            Some(card) => self.status(card, paused, now),
+            None => self.absent(from, paused),
+        }
     }
 
-    pub(crate) fn list(&self) -> Vec<LinkStatus> {
-        self.cards().iter().map(|card| self.status(card)).collect()
+    /// The links that are there, and those that are not to be.
+    pub(crate) fn list(&self, now: Duration) -> Vec<LinkStatus> {
+        let inner = self.inner();
+        let there = inner.cards.iter();
+        let there = there.map(|(from, card)| self.status(card, inner.paused.contains(from), now));
+        let absent = inner
+            .paused
+            .iter()
+            .filter(|from| !inner.cards.contains_key(*from));
+        there
+            .chain(absent.map(|from| self.absent(from, true)))
+            .collect()
     }
 
-    fn status(&self, card: &Card) -> LinkStatus {
+    fn status(&self, card: &Card, is_paused: bool, now: Duration) -> LinkStatus {
         let state = match card.phase {
-            _ if card.paused => LinkState::Paused,
+            _ if is_paused => LinkState::Paused,
             Phase::Connecting => LinkState::Connecting,
             Phase::CatchingUp => LinkState::CatchingUp,
             Phase::Streaming => LinkState::Streaming,
             Phase::BackingOff => LinkState::BackingOff,
             Phase::Stopped => LinkState::Stopped,
         };
+        let Pull {
+            from,
+            carries,
+            role,
+            is_quiet: _,
+            silent_since,
+        } = &card.pull;
+        let seconds = |since: Duration| now.saturating_sub(since).as_secs_f64();
+        let name = |(from, to): &(RegionName, RegionName)| format!("{from}:{to}");
+        let (role, since, stands_in_for) = match role {
+            Role::Declared => (LinkRole::Declared, None, Vec::new()),
+            Role::StandsIn { down, since } => {
+                let down = down.iter().map(name).collect();
+                (LinkRole::StandsIn, Some(*since), down)
+            }
+            Role::Tried => (LinkRole::Tried, None, Vec::new()),
+            Role::Kept { since } => (LinkRole::Kept, Some(*since), Vec::new()),
+        };
         LinkStatus {
-            name: format!("{}:{}", card.from, self.to),
-            from: card.from.clone(),
+            name: self.name(from),
+            from: from.to_string(),
             to: self.to.clone(),
             state,
             lag_seconds: card.gauge.lag_seconds,
             lag_entries: card.gauge.lag_entries,
             queue: card.gauge.queue_entries,
             rtt_seconds: card.gauge.rtt_seconds,
-            carries: Some(card.carries),
+            carries: Some(declared::shown(*carries)),
+            role: Some(role),
+            role_seconds: since.map(seconds),
+            stands_in_for,
+            silent_seconds: silent_since.map(seconds),
             detail: card.detail.clone(),
+        }
+    }
+
+    fn absent(&self, from: &RegionName, is_paused: bool) -> LinkStatus {
+        LinkStatus {
+            name: self.name(from),
+            from: from.to_string(),
+            to: self.to.clone(),
+            state: if is_paused {
+                LinkState::Paused
+            } else {
+                LinkState::Standby
+            },
+            lag_seconds: 0.0,
+            lag_entries: 0,
+            queue: 0,
+            rtt_seconds: None,
+            carries: None,
+            role: None,
+            role_seconds: None,
+            stands_in_for: Vec::new(),
+            silent_seconds: None,
+            detail: None,
         }
     }
 }

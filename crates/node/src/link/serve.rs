@@ -124,6 +124,7 @@ fn hear(node: &Inner, source: &mut Source, message: Upstream) -> Result<(), Stri
         node.peers.learn(|knowledge| {
             knowledge.learn(target, &ack.vector);
             knowledge.learn_matrix(&ack.known);
+            knowledge.learn_hearing(&ack.hearing);
         });
     }
     Ok(())

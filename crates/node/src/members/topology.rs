@@ -47,7 +47,7 @@ impl Inner {
     /// Before any was declared: what the configuration says.
     fn configured(&self) -> TopologyStatus {
         let peers = self.config.peers.iter();
-        let peers = peers.map(|peer| (&peer.region, vec![peer.endpoint.clone()]));
+        let peers = peers.map(|peer| (&peer.region, peer.addresses()));
         let me = std::iter::once((&self.config.region, Vec::new()));
         let region = |(name, endpoints): (&String, Vec<String>)| {
             Some(TopologyRegion {

@@ -16,6 +16,19 @@ pub struct Gauges {
     pub log: LogGauge,
     /// Peer → seconds since equality with it was last proved.
     pub converged_ages: Vec<(String, f64)>,
+    /// Whether there is a way between all regions; `None` while that is not known.
+    pub topology: Option<TopologyGauge>,
+}
+
+/// Whether there is a way between all regions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TopologyGauge {
+    /// There is.
+    pub connected: bool,
+    /// And would be with any one link lost.
+    pub redundant: bool,
+    /// Groups of regions that hear of each other.
+    pub sides: u64,
 }
 
 /// One link.
@@ -31,6 +44,10 @@ pub struct LinkGauge {
     pub queue_entries: u64,
     /// Their bytes.
     pub queue_bytes: u64,
+    /// It is not declared, and stands in for one that is.
+    pub stands_in: bool,
+    /// For how long nothing is heard; 0 while something is.
+    pub silent_seconds: f64,
 }
 
 /// How far a link is behind with the entries of one origin.
@@ -152,6 +169,35 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
         |gauges, tell| each_link(gauges, |link, ends| tell(link.queue_bytes, ends)),
     );
     seconds(
+        "atoll.replication.link.silent",
+        "For how long nothing is heard over a link; 0 while something is.",
+        |gauges, tell| each_link(gauges, |link, ends| tell(link.silent_seconds, ends)),
+    );
+    counts(
+        "atoll.replication.link.stands_in",
+        "{state}",
+        "1: the link is not declared, and stands in for one that is down.",
+        |gauges, tell| each_link(gauges, |link, ends| tell(u64::from(link.stands_in), ends)),
+    );
+    counts(
+        "atoll.topology.connected",
+        "{state}",
+        "1: every region hears of every other.",
+        |gauges, tell| each_topology(gauges, |topology| tell(topology.connected.into(), &[])),
+    );
+    counts(
+        "atoll.topology.redundant",
+        "{state}",
+        "1: every region would hear of every other with any one link lost.",
+        |gauges, tell| each_topology(gauges, |topology| tell(topology.redundant.into(), &[])),
+    );
+    counts(
+        "atoll.topology.sides",
+        "{side}",
+        "Groups of regions that hear of each other.",
+        |gauges, tell| each_topology(gauges, |topology| tell(topology.sides, &[])),
+    );
+    seconds(
         "atoll.clock.offset",
         "How far this clock is ahead of a peer's.",
         |gauges, tell| {
@@ -203,6 +249,10 @@ fn each_origin(gauges: &Gauges, mut tell: impl FnMut(&OriginLag, &[KeyValue])) {
             tell(lag, &[ends[0].clone(), ends[1].clone(), origin]);
         }
     });
+}
+
+fn each_topology(gauges: &Gauges, tell: impl FnMut(&TopologyGauge)) {
+    gauges.topology.iter().for_each(tell);
 }
 
 fn each_peer(by_peer: &[(String, f64)], tell: &mut Tell<'_, f64>) {

@@ -247,6 +247,18 @@ impl Healed {
         })
     }
 
+    /// Whether each of these regions has what the others of them wrote.
+    pub(crate) fn have_each_others(&self, regions: &[usize]) -> bool {
+        let vector = |r: usize| atoll_replication::log::Log::vector(&self.net.regions[r].log);
+        let has = |to: usize, from: usize| {
+            let writer = self.net.regions[from].me;
+            vector(to).get(writer) >= vector(from).get(writer)
+        };
+        regions
+            .iter()
+            .all(|&to| regions.iter().all(|&from| has(to, from)))
+    }
+
     fn reached_from(&self, from: usize, live: &[usize]) -> BTreeSet<usize> {
         let mut reached = BTreeSet::from([from]);
         loop {

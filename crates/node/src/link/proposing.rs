@@ -1,0 +1,120 @@
+//! What the links brought, on its way into the region's log: one proposal at a time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+
+use atoll_core::collection::Regions;
+use atoll_core::{ReplicaId, Timestamp, wire};
+use atoll_replication::delivery::Ready;
+use atoll_store::{Command, Outcome};
+
+use super::inbound::Inbound;
+use crate::raft::Proposal;
+use crate::telemetry::EntryResult;
+
+/// Bytes of entries proposed at once.
+const PROPOSAL_BYTES: usize = 1 << 20;
+
+/// A proposal under way: what it holds, and its end.
+pub(super) type UnderWay = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+impl Inbound {
+    /// Proposes what may be applied, one proposal at a time.
+    pub(super) fn propose(&mut self) {
+        if self.under_way.is_some() || self.retry_at.is_some_and(|at| self.now() < at) {
+            return;
+        }
+        self.retry_at = None;
+        let ready = self.inbox.take_ready(PROPOSAL_BYTES);
+        if ready.is_empty() {
+            return;
+        }
+        self.count(&ready);
+        let proposals = by_sender(ready, self.node.clock.timestamp());
+        let raft = self.node.group.raft.clone();
+        self.under_way = Some(Box::pin(async move {
+            let answers = raft
+                .client_write_many(proposals)
+                .await
+                .map_err(|e| e.to_string())?;
+            let answers: Vec<_> = answers.try_collect().await.map_err(|e| e.to_string())?;
+            for answer in answers {
+                match answer.map_err(|e| e.to_string())?.response {
+                    Outcome::Merged(merged) if merged.early > 0 => {
+                        return Err(format!("{} entries came too early", merged.early));
+                    }
+                    Outcome::Merged(_)
+                    | Outcome::Done
+                    | Outcome::Written(_)
+                    | Outcome::Changed(_)
+                    | Outcome::Configured(_) => {}
+                }
+            }
+            Ok(())
+        }));
+    }
+
+    fn count(&self, ready: &[Ready]) {
+        let now_ms = self.node.clock.wall_ms();
+        let catalog = self.node.published.catalog();
+        let metrics = &self.node.metrics;
+        for run in ready.chunk_by(|a, b| a.dot.replica == b.dot.replica && a.link == b.link) {
+            let origin = self.shown(&catalog.regions, run[0].dot.replica);
+            for entry in run {
+                metrics.causal_wait(&origin, entry.waited);
+                if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
+                    let age_ms = now_ms.saturating_sub(time.millis());
+                    metrics.visibility(&origin, Duration::from_millis(age_ms));
+                }
+            }
+            if let Some(from) = self.source_of(run[0].link) {
+                let name = self.node.board.name(&from);
+                metrics.entries(&name, EntryResult::Applied, run.len() as u64);
+            }
+        }
+    }
+
+    /// How people see a replica id, also before its announcement is applied here.
+    fn shown(&self, regions: &Regions, replica: ReplicaId) -> String {
+        match regions.name(replica) {
+            Some(_) => regions.shown(replica),
+            None => {
+                let knowledge = self.node.peers.knowledge();
+                knowledge
+                    .region(replica)
+                    .map_or_else(|| replica.to_string(), ToString::to_string)
+            }
+        }
+    }
+}
+
+/// The end of what is under way; never, when nothing is.
+pub(super) async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), String> {
+    match under_way {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// One command a run of entries from one sender, in order.
+fn by_sender(ready: Vec<Ready>, now: Timestamp) -> Vec<Proposal> {
+    let mut runs: Vec<(ReplicaId, Vec<Bytes>)> = Vec::new();
+    for entry in ready {
+        match runs.last_mut() {
+            Some((sender, frames)) if *sender == entry.sender => frames.push(entry.frame),
+            _ => runs.push((entry.sender, vec![entry.frame])),
+        }
+    }
+    let command = |(sender, frames)| {
+        Proposal::new(Command::Remote {
+            now,
+            sender,
+            frames,
+        })
+    };
+    runs.into_iter().map(command).collect()
+}
