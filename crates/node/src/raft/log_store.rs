@@ -10,6 +10,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use futures_util::{Stream, TryStreamExt, stream};
 use openraft::EntryPayload;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::type_config::alias::{DefaultEntryOf, LogIdOf, VoteOf};
@@ -24,6 +25,8 @@ type Entry = DefaultEntryOf<TypeConfig>;
 /// Entries kept decoded, and the bytes that they take on the disk: what waits to be applied is a few groups.
 const RECENT_ENTRIES: usize = 256;
 const RECENT_BYTES: usize = 4 << 20;
+/// Entries read, or sent to a follower, at once.
+const PART_BYTES: usize = 4 << 20;
 /// Appends waiting for a sync.
 const UNSYNCED_APPENDS: usize = 1024;
 
@@ -84,7 +87,7 @@ impl Recent {
         *self = Recent::default();
     }
 
-    /// Entries `[from, to)` if all of them are kept.
+    /// Entries `[from, to)` if all of them are kept; they are at most [`RECENT_BYTES`].
     fn recall(&self, from: u64, to: u64) -> Option<Vec<Entry>> {
         let first = self.entries.front()?.log_id.index;
         let last = self.entries.back()?.log_id.index;
@@ -120,29 +123,75 @@ fn io_error(error: &RaftLogError) -> io::Error {
     io::Error::other(error.to_string())
 }
 
-impl RaftLogReader<TypeConfig> for LogStore {
-    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(
-        &mut self,
-        range: RB,
-    ) -> Result<Vec<Entry>, io::Error> {
-        let from = match range.start_bound() {
-            Bound::Included(&from) => from,
-            Bound::Excluded(&before) => before + 1,
-            Bound::Unbounded => 0,
-        };
-        let to = match range.end_bound() {
-            Bound::Included(&last) => last + 1,
-            Bound::Excluded(&to) => to,
-            Bound::Unbounded => u64::MAX,
-        };
+impl LogStore {
+    /// Entries from `from` on to before `to`, as many as are there; ends with the one that brings them to
+    /// `bytes` or above.
+    fn entries(&self, from: u64, to: u64, bytes: usize) -> Result<Vec<Entry>, io::Error> {
         if let Some(entries) = self.recent().recall(from, to) {
             return Ok(entries);
         }
-        let records = self.log.read(from, to).map_err(|e| io_error(&e))?;
+        let records = self
+            .log
+            .read_limited(from, to, bytes)
+            .map_err(|e| io_error(&e))?;
         records
             .iter()
             .map(|(index, bytes)| codec::read_entry(*index, bytes))
             .collect()
+    }
+}
+
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(&from) => from,
+        Bound::Excluded(&before) => before + 1,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(&last) => last + 1,
+        Bound::Excluded(&to) => to,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    /// What is to be applied: read in parts, since a start may have thousands of large commands before it.
+    async fn entries_stream<RB: RangeBounds<u64> + Clone + Debug + Send>(
+        &mut self,
+        range: RB,
+    ) -> impl Stream<Item = Result<Entry, io::Error>> + Send {
+        let (from, to) = bounds(&range);
+        let log = self.clone();
+        let parts = stream::try_unfold(from, move |next| {
+            let read = if next < to {
+                log.entries(next, to, PART_BYTES)
+            } else {
+                Ok(Vec::new())
+            };
+            std::future::ready(read.map(|part| {
+                let last = part.last()?.log_id.index;
+                Some((stream::iter(part.into_iter().map(Ok)), last + 1))
+            }))
+        });
+        parts.try_flatten()
+    }
+
+    /// What a follower is sent at once.
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
+        self.entries(start, end, PART_BYTES)
+    }
+
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + Send>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let (from, to) = bounds(&range);
+        self.entries(from, to, usize::MAX)
     }
 
     async fn read_vote(&mut self) -> Result<Option<VoteOf<TypeConfig>>, io::Error> {
