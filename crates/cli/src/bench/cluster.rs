@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::dev::plan::NodePlan;
+use crate::dev::plan::{NodePlan, node_name};
 use crate::dev::ports;
 use crate::dev::proxy::Proxy;
 use crate::failure::Failure;
@@ -35,15 +35,15 @@ pub(crate) enum Shape {
 pub(crate) struct Cluster {
     pub(crate) places: Vec<Place>,
     pub(crate) directory: TempDir,
-    children: Vec<Child>,
+    children: Vec<(String, Child)>,
     _proxies: Vec<Proxy>,
 }
 
 impl Cluster {
-    /// Starts so many regions below `parent`, `wan` round trip apart.
+    /// Starts so many regions of so many nodes below `parent`, `wan` round trip apart.
     pub(crate) async fn start(
         parent: &Path,
-        regions: usize,
+        (regions, nodes): (usize, usize),
         shape: Shape,
         wan: Option<Duration>,
     ) -> Result<Self, Failure> {
@@ -51,7 +51,8 @@ impl Cluster {
         let directory = tempfile::Builder::new()
             .prefix("atoll-bench-")
             .tempdir_in(parent)?;
-        let addresses = ports::choose(0, regions)?;
+        let addresses = ports::choose(0, regions * nodes)?;
+        let addresses: Vec<&[SocketAddr]> = addresses.chunks(nodes).collect();
         let mut cluster = Cluster {
             places: Vec::new(),
             directory,
@@ -70,47 +71,52 @@ impl Cluster {
     async fn start_region(
         &mut self,
         manifest: &StoreManifest,
-        addresses: &[SocketAddr],
+        addresses: &[&[SocketAddr]],
         index: usize,
         wan: Option<Duration>,
     ) -> Result<(), Failure> {
         let region = &manifest.regions[index].name;
         let mut peers = Vec::new();
-        for (peer, address) in manifest.regions.iter().zip(addresses) {
+        for (peer, addresses) in manifest.regions.iter().zip(addresses) {
             if peer.name == *region {
                 continue;
             }
+            // Any node serves links: the first one is there from the start to the end.
+            let address = addresses[0];
             let reached_at = match wan {
                 Some(wan) => {
                     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                    let proxy = Proxy::start(any, *address, wan / 2).await?;
+                    let proxy = Proxy::start(any, address, wan / 2).await?;
                     let reached_at = proxy.address();
                     self._proxies.push(proxy);
                     reached_at
                 }
-                None => *address,
+                None => address,
             };
             peers.push((&peer.name, reached_at));
         }
-        let plan = NodePlan {
-            manifest,
-            store_id: STORE_ID,
-            region,
-            listen: addresses[index],
-            data: &self.directory.path().join(region.as_str()),
-            joins: false,
-            peers,
-            place: 0,
-            nodes: &[],
-        };
-        let config = self.directory.path().join(format!("{region}.yaml"));
-        fs::write(&config, plan.text())?;
-        self.children.push(spawn(&config)?);
+        for (place, listen) in addresses[index].iter().enumerate() {
+            let name = node_name(region, place);
+            let plan = NodePlan {
+                manifest,
+                store_id: STORE_ID,
+                region,
+                listen: *listen,
+                data: &self.directory.path().join(&name),
+                joins: false,
+                peers: peers.clone(),
+                place,
+                nodes: addresses[index],
+            };
+            let config = self.directory.path().join(format!("{name}.yaml"));
+            fs::write(&config, plan.text())?;
+            self.children.push((name, spawn(&config)?));
+        }
         let settings = Settings {
             attempts: 1,
             ..Settings::default()
         };
-        let server = format!("http://{}", addresses[index]);
+        let server = format!("http://{}", addresses[index][0]);
         self.places.push(Place {
             region: Some(region.to_string()),
             client: Client::with_settings(&server, settings)?,
@@ -132,13 +138,13 @@ impl Cluster {
             if streaming {
                 return self.settle().await;
             }
-            for (place, child) in self.places.iter().zip(&mut self.children) {
+            for (name, child) in &mut self.children {
                 if child.try_wait()?.is_some() {
-                    return Err(Failure::new(format!(
-                        "the node of {} ended by itself",
-                        place.name()
-                    ))
-                    .help(self.last_words(&place.name())));
+                    let log = self.directory.path().join(format!("{name}.log"));
+                    let last_words = fs::read_to_string(log).unwrap_or_default();
+                    return Err(
+                        Failure::new(format!("the node {name} ended by itself")).help(last_words)
+                    );
                 }
             }
             if Instant::now() >= deadline {
@@ -148,11 +154,6 @@ impl Cluster {
         }
     }
 
-    fn last_words(&self, region: &str) -> String {
-        let log = self.directory.path().join(format!("{region}.log"));
-        fs::read_to_string(log).unwrap_or_default()
-    }
-
     /// Waits until all regions have the same entries.
     pub(crate) async fn settle(&self) -> Result<(), Failure> {
         agree(&self.places, PATIENCE).await.map(drop)
@@ -160,7 +161,10 @@ impl Cluster {
 
     /// The processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.children.iter().filter_map(Child::id).collect()
+        self.children
+            .iter()
+            .filter_map(|(_, child)| child.id())
+            .collect()
     }
 
     /// All addresses.

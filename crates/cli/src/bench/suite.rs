@@ -27,6 +27,8 @@ const LOADED_BYTES: u64 = 250_000_000;
 pub(crate) struct Suite {
     /// Nodes keep their data below it: the disk that is measured.
     pub(crate) parent: PathBuf,
+    /// How many nodes a region has.
+    pub(crate) nodes: usize,
     /// How long each of the main loads goes on.
     pub(crate) duration: Duration,
 }
@@ -60,17 +62,20 @@ impl Suite {
             );
         }
         self.limits(&mut report)?;
-        output::note("Three regions, each a process of its own, on the loopback.");
-        let cluster = Cluster::start(&self.parent, 3, Shape::Mesh, None).await?;
+        output::note(&format!(
+            "Three regions of {} node(s), each a process of its own, on the loopback.",
+            self.nodes
+        ));
+        let cluster = Cluster::start(&self.parent, (3, self.nodes), Shape::Mesh, None).await?;
         let local = self.three_regions(&cluster, &mut report).await?;
         drop(cluster);
         output::note(&format!("Three regions, {} apart.", wording::duration(WAN)));
-        let cluster = Cluster::start(&self.parent, 3, Shape::Mesh, Some(WAN)).await?;
+        let cluster = Cluster::start(&self.parent, (3, self.nodes), Shape::Mesh, Some(WAN)).await?;
         let far = figures::one_connection(&cluster, "far", self.short()).await?;
         report.wan(&local, &far);
         drop(cluster);
         output::note("A ring of six regions.");
-        let cluster = Cluster::start(&self.parent, 6, Shape::Ring, None).await?;
+        let cluster = Cluster::start(&self.parent, (6, self.nodes), Shape::Ring, None).await?;
         figures::load(
             &cluster,
             "ring",

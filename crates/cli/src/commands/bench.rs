@@ -47,6 +47,9 @@ pub(crate) struct BenchCommand {
     /// Measure Atoll's own figures, each against its target, on nodes started for it
     #[arg(long, conflicts_with_all = ["collection", "connections", "puts", "keys", "value_bytes", "batch", "pid"])]
     suite: bool,
+    /// How many nodes each of the suite's regions has
+    #[arg(long, value_name = "NUMBER", requires = "suite", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=5))]
+    nodes: u8,
     /// Where the suite's nodes keep their data: the disk that is measured
     #[arg(long, value_name = "DIR", requires = "suite")]
     data: Option<PathBuf>,
@@ -71,6 +74,7 @@ impl BenchCommand {
         if self.suite {
             let suite = Suite {
                 parent: self.data.unwrap_or_else(std::env::temp_dir),
+                nodes: usize::from(self.nodes),
                 duration: self.duration.as_duration(),
             };
             let report = Box::pin(suite.run()).await?;
