@@ -3,9 +3,7 @@
 //!
 //! In each phase every live region hears of every other without a hand, and at most 1.1 copies of an entry
 //! come to a region.
-//!
-//! Caught: with `Topology::planned` answering the declared links whatever is dead, the first phase with a
-//! dead region never ends.
+//! Faults put in by hand are caught by the network of `atoll_replication`'s tests.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
