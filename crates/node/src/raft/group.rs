@@ -86,6 +86,10 @@ impl Group {
             election_timeout_min: ELECTION_MS.0,
             election_timeout_max: ELECTION_MS.1,
             enable_pre_vote: Some(true),
+            // A leader that was killed would lead again at once, in its old term: what it had acknowledged
+            // and not flushed is not applied again before its followers are heard of, and the read index of
+            // that term says nothing of it. An election ends with a blank entry behind all of it.
+            enable_leader_restore: Some(false),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(kept),
             max_in_snapshot_log_to_keep: kept,
             ..Config::default()
@@ -105,6 +109,11 @@ impl Group {
         };
         if !is_begun && !founders.is_empty() {
             raft.initialize(founders).await.map_err(|e| e.to_string())?;
+        }
+        if is_alone && is_begun {
+            // Nobody else could be elected: there is nothing to wait for.
+            let begun = raft.trigger().elect(false).await;
+            begun.map_err(|e| e.to_string())?;
         }
         if is_alone {
             lead_alone(&raft, me).await?;
