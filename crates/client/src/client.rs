@@ -223,8 +223,11 @@ impl Client {
         let (after, dice) = (trial.begun.elapsed(), rand::random());
         let next = attempts.next(&error, trial.is_repeatable, trial.made, after, dice);
         let Some(pause) = next else {
-            return Err(error);
+            return Err(trial.end_with(error));
         };
+        if error.leaves_open() {
+            trial.open.get_or_insert(error);
+        }
         self.servers.leave(place);
         tokio::time::sleep(pause).await;
         Ok(())
@@ -334,6 +337,8 @@ struct Trial {
     made: u32,
     /// Whether it may be sent again although it may stand.
     is_repeatable: bool,
+    /// The first error after which it may stand.
+    open: Option<ClientError>,
 }
 
 impl Trial {
@@ -342,6 +347,15 @@ impl Trial {
             begun: Instant::now(),
             made: 0,
             is_repeatable: request.is_safe || request.headers.contains_key(header::IDEMPOTENCY_KEY),
+            open: None,
+        }
+    }
+
+    /// What the caller is told: that nobody is there now says nothing of an earlier attempt, which may stand.
+    fn end_with(&mut self, last: ClientError) -> ClientError {
+        match self.open.take() {
+            Some(open) if last.is_passing() => open,
+            _ => last,
         }
     }
 }

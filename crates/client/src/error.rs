@@ -92,6 +92,20 @@ impl ClientError {
         matches!(self, ClientError::Unreachable { .. })
     }
 
+    /// Whether a request that ended so may have had its effect.
+    pub(crate) fn leaves_open(&self) -> bool {
+        match self {
+            ClientError::Broken { .. }
+            | ClientError::Timeout { .. }
+            | ClientError::Unexpected { .. } => true,
+            ClientError::Refused(_) => self.reason() == Some(Reason::OutcomeUnknown),
+            ClientError::Unreachable { .. }
+            | ClientError::InvalidServer { .. }
+            | ClientError::UnusableKey
+            | ClientError::InvalidHeader { .. } => false,
+        }
+    }
+
     /// Whether another server of the region may do better, although this one never will.
     pub(crate) fn is_of_one_node(&self) -> bool {
         self.reason() == Some(Reason::StorageFailed)

@@ -254,6 +254,22 @@ async fn a_request_is_given_up_in_the_end() {
     assert!((6..100).contains(&asked), "{asked}");
 }
 
+/// Caught: the last error alone, which said that nothing was sent.
+#[tokio::test]
+async fn a_write_that_may_stand_is_never_said_to_be_unsent() {
+    let region = Arc::new(Mutex::new(Region::default()));
+    let refusals = [Act::Refuse(Reason::NoLeader); 1000];
+    let script = [&[Act::BreakAfter][..], &refusals].concat();
+    let broken = server(&region, &script).await;
+    let brief = Settings {
+        retry_for: Duration::from_millis(50),
+        ..settings()
+    };
+    let client = Client::of_region(&[broken.address.clone(), nobody().await], brief).unwrap();
+    let error = put(&client, &WriteOptions::default()).await.unwrap_err();
+    assert!(!error.is_unsent() && error.reason().is_none(), "{error}");
+}
+
 #[tokio::test]
 async fn what_is_refused_for_good_is_not_asked_again() {
     for reason in [
