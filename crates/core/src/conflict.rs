@@ -319,7 +319,7 @@ fn unname<S: WriteState>(
 }
 
 /// The name of the conflict between two versions of a slot: a hash of the slot and the two dots in order
-/// (see [`Hash`]).
+/// (see [`struct@Hash`]).
 #[must_use]
 pub fn conflict_id(at: &SlotName, a: Dot, b: Dot) -> ConflictId {
     let mut hash = Hash::new();

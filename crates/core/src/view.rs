@@ -167,7 +167,7 @@ pub fn siblings(lens: &Lens<'_>, slots: &[(Path, Slot)]) -> Vec<Sibling> {
     }
 }
 
-/// A hash of everything that a reader could see of a key (see [`Hash`]): equal fingerprints mean
+/// A hash of everything that a reader could see of a key (see [`struct@Hash`]): equal fingerprints mean
 /// that nothing changed between two reads.
 #[must_use]
 pub fn fingerprint(slots: &[(Path, Slot)]) -> u128 {

@@ -81,18 +81,19 @@ impl Cluster {
             if peer.name == *region {
                 continue;
             }
-            // Any node serves links: the first one is there from the start to the end.
-            let address = addresses[0];
-            let reached_at = match wan {
-                Some(wan) => {
-                    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                    let proxy = Proxy::start(any, address, wan / 2).await?;
-                    let reached_at = proxy.address();
-                    self._proxies.push(proxy);
-                    reached_at
-                }
-                None => address,
-            };
+            let mut reached_at = Vec::new();
+            for address in *addresses {
+                reached_at.push(match wan {
+                    Some(wan) => {
+                        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                        let proxy = Proxy::start(any, *address, wan / 2).await?;
+                        let reached_at = proxy.address();
+                        self._proxies.push(proxy);
+                        reached_at
+                    }
+                    None => *address,
+                });
+            }
             peers.push((&peer.name, reached_at));
         }
         for (place, listen) in addresses[index].iter().enumerate() {

@@ -17,8 +17,8 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) data: &'a Path,
     /// Whether the store is there already.
     pub(crate) joins: bool,
-    /// Other regions with the addresses that this one uses for them.
-    pub(crate) peers: Vec<(&'a RegionName, SocketAddr)>,
+    /// Other regions with the addresses that this one uses for their nodes: whoever leads serves links.
+    pub(crate) peers: Vec<(&'a RegionName, Vec<SocketAddr>)>,
     /// Which of `nodes` it is.
     pub(crate) place: usize,
     /// Where the region's nodes listen; empty when it is the only one.
@@ -50,8 +50,9 @@ impl NodePlan<'_> {
         } = self;
         let peers: Vec<_> = peers
             .iter()
-            .map(|(name, address)| {
-                json!({ "region": name, "endpoint": format!("http://{address}") })
+            .map(|(name, addresses)| {
+                let endpoints: Vec<_> = addresses.iter().map(|a| format!("http://{a}")).collect();
+                json!({ "region": name, "endpoints": endpoints })
             })
             .collect();
         let mut config = json!({

@@ -7,7 +7,7 @@
 //!
 //! The first step finds everything that is wrong, before anything moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -67,18 +67,29 @@ impl Running<'_> {
             .iter()
             .map(|&count| free.by_ref().take(count).collect())
             .collect();
-        let mut ways = BTreeMap::<String, SocketAddr>::new();
+        let mut ways = BTreeMap::<String, Vec<SocketAddr>>::new();
         for (name, nodes) in added.iter().zip(&addresses) {
-            ways.insert(name.to_string(), self.store.way_to(nodes[0]).await?);
+            for node in nodes {
+                let way = self.store.way_to(*node).await?;
+                ways.entry(name.to_string()).or_default().push(way);
+            }
         }
         for region in &self.entry.regions {
-            let address = region.server.trim_start_matches("http://").parse();
-            let address = address.map_err(|_| Failure::new("an address that is none"))?;
-            ways.insert(region.name.clone(), self.store.way_to(address).await?);
+            let first = [&region.server];
+            let nodes = region.nodes.iter().map(|node| &node.server);
+            // What an older version wrote knows the first node only.
+            let servers: BTreeSet<&String> = first.into_iter().chain(nodes).collect();
+            for server in servers {
+                let address = server.trim_start_matches("http://").parse();
+                let address = address.map_err(|_| Failure::new("an address that is none"))?;
+                let way = self.store.way_to(address).await?;
+                ways.entry(region.name.clone()).or_default().push(way);
+            }
         }
         let endpoint = |name: &str| {
-            let way = ways.get(name).map(|address| format!("http://{address}"));
-            way.into_iter().collect::<Vec<_>>()
+            let ways = ways.get(name).into_iter().flatten();
+            ways.map(|address| format!("http://{address}"))
+                .collect::<Vec<_>>()
         };
         let client = self.client_of_one_that_stays(&removed)?;
         let wanted = declaration(new, endpoint);
@@ -89,7 +100,7 @@ impl Running<'_> {
         for (name, nodes) in added.iter().zip(&addresses) {
             let others = new.regions.iter().map(|region| &region.name);
             let peers = others.filter(|peer| *peer != name);
-            let peers = peers.filter_map(|peer| Some((peer, *ways.get(peer.as_str())?)));
+            let peers = peers.filter_map(|peer| Some((peer, ways.get(peer.as_str())?.clone())));
             let peers: Vec<_> = peers.collect();
             self.store.add(new, self.data, name, nodes, &peers).await?;
             let region = DevRegion::new(name, nodes);

@@ -36,17 +36,18 @@ impl LocalStore {
             for (place, listen) in nodes.iter().enumerate() {
                 let mut peers = Vec::new();
                 for (peer, theirs) in regions.iter().filter(|(peer, _)| peer != region) {
-                    // Not all to the same one of theirs.
-                    let address = theirs[place % theirs.len()];
-                    let reached_at = match wan {
-                        Some(wan) => {
-                            let proxy = between(address, wan).await?;
-                            let reached_at = proxy.address();
-                            proxies.push(proxy);
-                            reached_at
-                        }
-                        None => address,
-                    };
+                    let mut reached_at = Vec::new();
+                    for address in *theirs {
+                        reached_at.push(match wan {
+                            Some(wan) => {
+                                let proxy = between(*address, wan).await?;
+                                let reached_at = proxy.address();
+                                proxies.push(proxy);
+                                reached_at
+                            }
+                            None => *address,
+                        });
+                    }
                     peers.push((*peer, reached_at));
                 }
                 let plan = NodePlan {
@@ -103,7 +104,7 @@ impl LocalStore {
         data: &Data,
         region: &RegionName,
         nodes: &[SocketAddr],
-        peers: &[(&RegionName, SocketAddr)],
+        peers: &[(&RegionName, Vec<SocketAddr>)],
     ) -> Result<(), Failure> {
         let starting = nodes.iter().enumerate().map(|(place, listen)| {
             let plan = NodePlan {

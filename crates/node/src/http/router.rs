@@ -80,8 +80,15 @@ fn handler(route: &Route) -> Option<MethodRouter<Http>> {
     })
 }
 
-async fn link(State(http): State<Http>, request: Request) -> Response {
-    Response::new(http.node().serve_link(request.into_body()))
+/// Only the leader serves links: what targets acknowledge and say is known where it is needed, for write
+/// concerns, the stable vector and healing. A target tries the region's nodes in turn.
+async fn link(State(http): State<Http>, request: Request) -> Answer {
+    if !http.node().0.group.leads() {
+        let detail =
+            "this node does not lead its region; ask the others, and name them all as endpoints";
+        return Err(Refused::new(Reason::NoLeader, detail));
+    }
+    Ok(Response::new(http.node().serve_link(request.into_body())))
 }
 
 async fn nothing_there(request: Request) -> Answer {

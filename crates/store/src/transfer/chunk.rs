@@ -14,7 +14,7 @@
 //!
 //! Numbers are little-endian. A head's body is the identity's record. A body of pairs is, for each, in the
 //! order of their keys: length of the key (4), length of the value (4), key, value. An end's body is the
-//! count of all pairs (8) and a digest (16): [`Hash`] over length (4) and CRC32C (4) of every body of pairs.
+//! count of all pairs (8) and a digest (16): [`struct@Hash`] over length (4) and CRC32C (4) of every body of pairs.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
