@@ -364,7 +364,7 @@ impl Healer {
 
     /// Whether what is not wanted may go.
     fn may_drop(&mut self, view: &View, plan: &Graph, now: Duration) -> bool {
-        if !self.is_whole(view, plan) {
+        if !self.is_whole(view, plan, now) {
             self.settled = None;
             return false;
         }
@@ -376,8 +376,9 @@ impl Healer {
             .is_some_and(|(since, hold)| now >= since + hold)
     }
 
-    /// Whether all that is planned is heard, by all, and has caught up here.
-    fn is_whole(&self, view: &View, plan: &Graph) -> bool {
+    /// Whether all that is planned is heard, by all, and has caught up here. A link that was not heard for
+    /// several beats may be dead already, though it does not count as silent yet: what stands beside it stays.
+    fn is_whole(&self, view: &View, plan: &Graph, now: Duration) -> bool {
         let is_heard = |(pair, carries): (Pair, Carries)| match view.heard.get(pair) {
             Some(Carries::Everything) => true,
             Some(Carries::OwnEntries) => carries == Carries::OwnEntries,
@@ -386,7 +387,10 @@ impl Healer {
         let mine_have_caught_up = plan.ending_at(view.me).all(|(from, _)| {
             let source = self.sources.get(&self.topology.regions()[from]);
             let running = source.and_then(|source| source.running.as_ref());
-            running.is_some_and(|running| running.has_caught_up)
+            running.is_some_and(|running| {
+                let heard_at = running.heard_at.unwrap_or_default();
+                running.has_caught_up && now.saturating_sub(heard_at) < self.failover_after / 3
+            })
         });
         mine_have_caught_up && plan.links().all(is_heard)
     }

@@ -247,6 +247,28 @@ impl Healed {
         })
     }
 
+    /// Whether the links that live regions have lead from each of them to every other.
+    pub(crate) fn has_a_way(&self) -> bool {
+        let is_live = |region: &usize| !self.net.dead.contains(region);
+        let live: BTreeSet<usize> = (0..self.healers.len()).filter(is_live).collect();
+        live.iter().all(|&from| {
+            let mut reached = BTreeSet::from([from]);
+            for _ in &live {
+                for &to in &live {
+                    let brings = |pull: &Pull| {
+                        let source = number(&pull.from);
+                        let carries_it = pull.carries == Carries::Everything || source == from;
+                        live.contains(&source) && reached.contains(&source) && carries_it
+                    };
+                    if self.pulls[to].iter().any(brings) {
+                        reached.insert(to);
+                    }
+                }
+            }
+            reached == live
+        })
+    }
+
     /// Whether each of these regions has what the others of them wrote.
     pub(crate) fn have_each_others(&self, regions: &[usize]) -> bool {
         let vector = |r: usize| atoll_replication::log::Log::vector(&self.net.regions[r].log);

@@ -111,6 +111,30 @@ fn a_star_without_its_hub_goes_on_round_its_first_spoke() {
     check_returned(&mut healed, &links);
 }
 
+/// Spokes that try each other while the hub's silence does not count yet have a way, and keep it.
+///
+/// Caught: what was tried was dropped as long as the dead hub's link did not count as silent.
+#[test]
+fn a_way_that_was_found_is_kept_while_the_hub_falls_silent() {
+    for seed in 0..40 {
+        let mut healed = settled(seed, &star(4, 1));
+        healed.run(3000 + 37 * seed, 0.02);
+        healed.kill(1);
+        let mut had_a_way = false;
+        for _ in 0..120 {
+            healed.run(50, 0.0);
+            let has_a_way = healed.has_a_way();
+            assert!(
+                has_a_way || !had_a_way,
+                "seed {seed}: the way was lost: {}",
+                healed.links()
+            );
+            had_a_way |= has_a_way;
+        }
+        assert!(had_a_way, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_star_without_its_hub_and_the_first_spoke_goes_on_round_the_second() {
     let mut healed = settled(4, &star(5, 2));
