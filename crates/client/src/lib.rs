@@ -21,6 +21,7 @@ mod members;
 mod options;
 mod peer;
 mod session;
+pub mod tls;
 
 pub use client::{Client, Settings};
 pub use connection::{Connection, RawAnswer};

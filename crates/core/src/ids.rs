@@ -49,7 +49,7 @@ impl FromStr for ReplicaId {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let rule = "must be 16 hexadecimal digits";
-        if text.len() != 16 {
+        if text.len() != 16 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(invalid("replica id", text, rule));
         }
         u64::from_str_radix(text, 16)
