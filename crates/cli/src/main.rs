@@ -2,11 +2,13 @@
 //!
 //! - `arguments`: the command line; `commands`: one file each, thin
 //! - `target`: which server a command talks to
-//! - `dev`: a whole store on this machine; `demo` and `bench` stand on it
+//! - `dev`: a whole store on this machine; `demo` and `bench` stand on it, and on nodes that are processes of
+//!   their own (`cluster`)
 //! - `output`, `wording`, `failure`: all that people see
 
 mod arguments;
 mod bench;
+mod cluster;
 mod commands;
 mod demo;
 mod dev;

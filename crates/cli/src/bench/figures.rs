@@ -10,10 +10,10 @@ use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, timeout};
 
-use super::cluster::Cluster;
 use super::load::{Load, Outcome, histogram, record};
 use super::processes;
 use super::work::{Kind, Work};
+use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::metrics::Samples;
 

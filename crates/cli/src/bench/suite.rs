@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::sleep;
 
-use super::cluster::{Cluster, Shape};
 use super::figures::{self, Costed};
 use super::limits;
 use super::load::{Outcome, quantile};
+use super::manifest::{Shape, manifest};
 use super::work::Kind;
+use crate::cluster::Cluster;
 use crate::failure::Failure;
 use crate::output;
 use crate::wording;
@@ -66,16 +67,16 @@ impl Suite {
             "Three regions of {} node(s), each a process of its own, on the loopback.",
             self.nodes
         ));
-        let cluster = Cluster::start(&self.parent, (3, self.nodes), Shape::Mesh, None).await?;
+        let cluster = self.cluster(3, Shape::Mesh, None).await?;
         let local = self.three_regions(&cluster, &mut report).await?;
         drop(cluster);
         output::note(&format!("Three regions, {} apart.", wording::duration(WAN)));
-        let cluster = Cluster::start(&self.parent, (3, self.nodes), Shape::Mesh, Some(WAN)).await?;
+        let cluster = self.cluster(3, Shape::Mesh, Some(WAN)).await?;
         let far = figures::one_connection(&cluster, "far", self.short()).await?;
         report.wan(&local, &far);
         drop(cluster);
         output::note("A ring of six regions.");
-        let cluster = Cluster::start(&self.parent, (6, self.nodes), Shape::Ring, None).await?;
+        let cluster = self.cluster(6, Shape::Ring, None).await?;
         figures::load(
             &cluster,
             "ring",
@@ -89,6 +90,16 @@ impl Suite {
             figures::copies(&cluster).await?,
         );
         Ok(report)
+    }
+
+    async fn cluster(
+        &self,
+        regions: usize,
+        shape: Shape,
+        wan: Option<Duration>,
+    ) -> Result<Cluster, Failure> {
+        let manifest = manifest(regions, self.nodes, shape)?;
+        Cluster::start(&self.parent, &manifest, wan).await
     }
 
     fn short(&self) -> Duration {

@@ -30,7 +30,7 @@ impl Claims {
     /// Something that holds or not.
     pub(crate) fn equal<T: PartialEq + Debug>(&mut self, claim: &str, expected: &T, seen: &T) {
         if expected == seen {
-            self.hold(claim);
+            self.held(claim);
         } else {
             self.fail(&format!("{claim}: expected {expected:?}, seen {seen:?}"));
         }
@@ -49,7 +49,7 @@ impl Claims {
             .map(|(region, seen)| format!("{seen:?} in {region}"))
             .collect();
         if other.is_empty() && !seen.is_empty() {
-            self.hold(claim);
+            self.held(claim);
         } else {
             self.fail(&format!(
                 "{claim}: expected {expected:?}, seen {}",
@@ -58,7 +58,8 @@ impl Claims {
         }
     }
 
-    fn hold(&mut self, claim: &str) {
+    /// Something that was waited for and came.
+    pub(crate) fn held(&mut self, claim: &str) {
         self.held += 1;
         output::line(&indented(&format!("✓ {claim}")));
     }

@@ -5,11 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use atoll_api::http::{KeyPage, KeyQuery};
-use atoll_client::{Client, ReadOptions};
 use serde_json::{Value, json};
 
 use super::claims::Claims;
+use super::look::keys;
 use super::store::DemoStore;
 use crate::failure::Failure;
 use crate::transfer::import::Import;
@@ -75,7 +74,7 @@ pub(crate) async fn tell(
     );
     let mut counts = Vec::new();
     for place in &store.places {
-        counts.push((place.name(), keys(&place.client).await?));
+        counts.push((place.name(), keys(&place.client, "countries", None).await?));
     }
     claims.everywhere(
         &format!(
@@ -117,25 +116,6 @@ fn sample() -> Vec<Value> {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
-}
-
-async fn keys(client: &Client) -> Result<u64, Failure> {
-    let mut query = KeyQuery {
-        limit: Some(10_000),
-        ..KeyQuery::default()
-    };
-    let mut count = 0;
-    loop {
-        let page = client
-            .page("countries", &query, &ReadOptions::default())
-            .await?;
-        let KeyPage { items, next } = page;
-        count += items.len() as u64;
-        if next.is_none() {
-            return Ok(count);
-        }
-        query.start = next;
-    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,23 @@
 //! - `claims`: every sentence with a ✓ or ✗; `store`: a running `atoll dev` of our own
 //! - `countries`: the data set; `stories`: what happens in two regions that cannot hear each other
 //! - `votes`: counters raised everywhere at once; `figures`: lag, visibility, conflicts
+//! - `members`: a region that joins and leaves; `deaths`: what is killed and comes back
+//! - `look`: how the demo looks at a store
 
 mod claims;
 mod countries;
+mod deaths;
 mod figures;
+mod look;
+mod members;
 mod store;
 mod stories;
 mod votes;
 
 use std::time::{Duration, Instant};
 
-use crate::dev::signals;
+use crate::cluster::Cluster;
+use crate::dev::{files, signals};
 use crate::failure::Failure;
 use crate::output;
 use crate::verify::verify;
@@ -23,6 +29,7 @@ use store::DemoStore;
 
 const THREE: &str = include_str!("../../../../manifests/samples/three-regions.yaml");
 const RING: &str = include_str!("../../../../manifests/samples/ring.yaml");
+const RING_OF_NODES: &str = include_str!("../../../../manifests/samples/ring-of-nodes.yaml");
 const STAR: &str = include_str!("../../../../manifests/samples/star.yaml");
 
 /// How long regions may take to come to the same entries; on a loopback it is milliseconds.
@@ -46,14 +53,16 @@ async fn tell(small: bool) -> Result<(), Failure> {
     output::line(
         "Atoll: every region has its own leader, takes writes at once, and follows all others.",
     );
-    let store = opening(&mut claims).await?;
+    let mut store = opening(&mut claims).await?;
     countries::tell(&store, small, &mut claims).await?;
     conflicts(&store, &mut claims).await?;
     votes::tell(&store, VOTES_PER_REGION, &mut claims).await?;
     equality(&store, &mut claims).await?;
     claims.chapter("What the metrics say");
     output::line(&claims::indented(&figures::table(&store.places).await?));
+    members::tell(&mut store, THREE, &mut claims).await?;
     store.stop().await?;
+    dying(&mut claims).await?;
     other_topology(
         "A ring of six: each region hears only the one before it",
         "ring.yaml",
@@ -138,6 +147,19 @@ async fn equality(store: &DemoStore, claims: &mut Claims) -> Result<(), Failure>
         &verdict.different,
     );
     Ok(())
+}
+
+/// Every node a process of its own.
+async fn dying(claims: &mut Claims) -> Result<(), Failure> {
+    claims.chapter("A ring of four, eu of three nodes: manifests/samples/ring-of-nodes.yaml");
+    let manifest = files::parsed(&[("ring-of-nodes.yaml".to_owned(), RING_OF_NODES.to_owned())])?;
+    let began = Instant::now();
+    let mut cluster = Cluster::start(&std::env::temp_dir(), &manifest, None).await?;
+    claims.told(&format!(
+        "six nodes, each a process of its own, run after {}",
+        wording::duration(began.elapsed())
+    ));
+    deaths::tell(&mut cluster, claims).await
 }
 
 /// The same workload, told in short.

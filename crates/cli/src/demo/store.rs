@@ -25,7 +25,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct DemoStore {
     pub(crate) places: Vec<Place>,
     child: Child,
+    manifest: PathBuf,
     log: PathBuf,
+    control: PathBuf,
     directory: TempDir,
 }
 
@@ -55,24 +57,40 @@ impl DemoStore {
         let mut store = DemoStore {
             places: Vec::new(),
             child,
+            manifest: path,
             log,
+            control,
             directory,
         };
-        store.places = store.wait_for_control(&control).await?;
+        store.wait_for_regions(|_| true).await?;
         store.wait_for_links().await?;
         Ok(store)
     }
 
-    async fn wait_for_control(&mut self, control: &PathBuf) -> Result<Vec<Place>, Failure> {
+    /// Has the running store reread another manifest.
+    pub(crate) async fn declare(&self, manifest: &str) -> Result<(), Failure> {
+        fs::write(&self.manifest, manifest)?;
+        self.signal("HUP").await
+    }
+
+    /// Waits until the store says that it has such regions, by their names; then these are its places.
+    pub(crate) async fn wait_for_regions(
+        &mut self,
+        are_there: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Ok(text) = fs::read_to_string(control) {
+            if let Ok(text) = fs::read_to_string(&self.control) {
                 let store: DevStore =
                     serde_json::from_str(&text).map_err(|error| Failure::new(error.to_string()))?;
-                return places(&store);
+                self.places = places(&store)?;
+                let names: Vec<String> = self.places.iter().map(Place::name).collect();
+                if are_there(&names) {
+                    return Ok(());
+                }
             }
             if self.child.try_wait()?.is_some() || Instant::now() >= deadline {
-                return Err(self.failure("the store did not start"));
+                return Err(self.failure("the store did not come to the declared regions"));
             }
             sleep(POLL_INTERVAL).await;
         }
@@ -154,17 +172,26 @@ impl DemoStore {
 
     /// Ends the store in good order.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.signal("TERM").await?;
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        match ended {
+            Ok(Ok(status)) if status.success() => Ok(self.directory.close()?),
+            _ => Err(self.failure("the store did not end in good order")),
+        }
+    }
+
+    async fn signal(&self, signal: &str) -> Result<(), Failure> {
         let Some(pid) = self.child.id() else {
             return Err(self.failure("the store ended by itself"));
         };
-        let asked = Command::new("kill")
-            .args(["-TERM", &pid.to_string()])
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), pid.to_string()])
             .status()
             .await?;
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        match ended {
-            Ok(Ok(status)) if status.success() && asked.success() => Ok(self.directory.close()?),
-            _ => Err(self.failure("the store did not end in good order")),
+        if sent.success() {
+            Ok(())
+        } else {
+            Err(self.failure("the store cannot be sent a signal"))
         }
     }
 

@@ -36,8 +36,11 @@ pub(crate) async fn count(
     per_region: u64,
     claims: &mut Claims,
 ) -> Result<(), Failure> {
-    let total = per_region * store.places.len() as u64;
-    let bar = progress::over_items(total);
+    let before = store.read("votes", "atoll").await?;
+    let before = before.first().and_then(|(_, value)| value.as_u64());
+    let more = per_region * store.places.len() as u64;
+    let total = before.unwrap_or_default() + more;
+    let bar = progress::over_items(more);
     bar.set_message("voting");
     let began = Instant::now();
     let voters = store
@@ -50,8 +53,9 @@ pub(crate) async fn count(
     let seen = store.read("votes", "atoll").await?;
     claims.everywhere(
         &format!(
-            "{} increments give {} in every region ({})",
-            wording::count(total),
+            "{} {}increments give {} in every region ({})",
+            wording::count(more),
+            before.map_or("", |_| "more "),
             wording::count(total),
             wording::duration(began.elapsed())
         ),

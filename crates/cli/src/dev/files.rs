@@ -20,7 +20,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<StoreManifest, Failure> {
             files.push(text_of(path)?);
         }
     }
-    parse(&files).map_err(|errors| {
+    parsed(&files)
+}
+
+/// What manifests declare; each is a name and a text.
+pub(crate) fn parsed(files: &[(String, String)]) -> Result<StoreManifest, Failure> {
+    parse(files).map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(|error| format!("- {error}")).collect();
         let count = wording::counted(errors.len() as u64, "fault", "faults");
         Failure::usage(format!("the manifests have {count}\n{}", lines.join("\n")))

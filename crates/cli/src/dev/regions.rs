@@ -15,7 +15,7 @@ use atoll_api::http::{MemberState, TopologyDeclaration, TopologyRegion};
 use atoll_api::manifest::{RegionName, StoreManifest, Topology, TopologyKind};
 use atoll_client::Client;
 
-use super::control::DevRegion;
+use super::control::{self, DevRegion};
 use super::ports;
 use super::reload::Running;
 use crate::commands::region::retired;
@@ -106,6 +106,8 @@ impl Running<'_> {
             let region = DevRegion::new(name, nodes);
             let client = Client::new(&region.server)?;
             self.entry.regions.push(region);
+            // Commands can ask it how far it is.
+            control::rewrite(self.entry)?;
             within(name, joined(&client, name)).await?;
         }
         for name in &removed {

@@ -1,13 +1,14 @@
-//! Regions as real `atoll node` processes on this machine, with configuration files.
+//! A store whose nodes are real `atoll node` processes on this machine, with configuration files: what can be
+//! killed and started again.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use atoll_api::http::LinkState;
-use atoll_api::manifest::{StoreManifest, parse};
+use atoll_api::manifest::{RegionName, StoreManifest};
 use atoll_client::{Client, Settings};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -24,44 +25,45 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const STORE_ID: &str = "00000000000be7c4";
 
-/// Which regions pull from which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Mesh,
-    Ring,
-}
-
 /// Running nodes; they end, and their data goes, when this is dropped.
 pub(crate) struct Cluster {
+    /// Each region by its first node, which is asked once.
     pub(crate) places: Vec<Place>,
     pub(crate) directory: TempDir,
-    children: Vec<(String, Child)>,
+    nodes: Vec<NodeProcess>,
     _proxies: Vec<Proxy>,
 }
 
+/// One node: its process, and what it takes to start it again.
+struct NodeProcess {
+    region: RegionName,
+    name: String,
+    server: String,
+    config: PathBuf,
+    child: Option<Child>,
+}
+
 impl Cluster {
-    /// Starts so many regions of so many nodes below `parent`, `wan` round trip apart.
+    /// Starts every node of every region below `parent`, the regions `wan` round trip apart, and waits until
+    /// all links stream.
     pub(crate) async fn start(
         parent: &Path,
-        (regions, nodes): (usize, usize),
-        shape: Shape,
+        manifest: &StoreManifest,
         wan: Option<Duration>,
     ) -> Result<Self, Failure> {
-        let manifest = manifest(regions, shape)?;
         let directory = tempfile::Builder::new()
-            .prefix("atoll-bench-")
+            .prefix("atoll-nodes-")
             .tempdir_in(parent)?;
-        let addresses = ports::choose(0, regions * nodes)?;
-        let addresses: Vec<&[SocketAddr]> = addresses.chunks(nodes).collect();
+        let addresses = ports::of_nodes(0, manifest)?;
         let mut cluster = Cluster {
             places: Vec::new(),
             directory,
-            children: Vec::new(),
+            nodes: Vec::new(),
             _proxies: Vec::new(),
         };
-        for index in 0..regions {
+        for index in 0..manifest.regions.len() {
             cluster
-                .start_region(&manifest, &addresses, index, wan)
+                .start_region(manifest, &addresses, index, wan)
                 .await?;
         }
         cluster.wait_until_linked().await?;
@@ -71,7 +73,7 @@ impl Cluster {
     async fn start_region(
         &mut self,
         manifest: &StoreManifest,
-        addresses: &[&[SocketAddr]],
+        addresses: &[Vec<SocketAddr>],
         index: usize,
         wan: Option<Duration>,
     ) -> Result<(), Failure> {
@@ -82,7 +84,7 @@ impl Cluster {
                 continue;
             }
             let mut reached_at = Vec::new();
-            for address in *addresses {
+            for address in addresses {
                 reached_at.push(match wan {
                     Some(wan) => {
                         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -107,11 +109,17 @@ impl Cluster {
                 joins: false,
                 peers: peers.clone(),
                 place,
-                nodes: addresses[index],
+                nodes: &addresses[index],
             };
             let config = self.directory.path().join(format!("{name}.yaml"));
             fs::write(&config, plan.text())?;
-            self.children.push((name, spawn(&config)?));
+            self.nodes.push(NodeProcess {
+                region: region.clone(),
+                name,
+                server: format!("http://{listen}"),
+                child: Some(spawn(&config)?),
+                config,
+            });
         }
         let settings = Settings {
             attempts: 1,
@@ -139,15 +147,7 @@ impl Cluster {
             if streaming {
                 return self.settle().await;
             }
-            for (name, child) in &mut self.children {
-                if child.try_wait()?.is_some() {
-                    let log = self.directory.path().join(format!("{name}.log"));
-                    let last_words = fs::read_to_string(log).unwrap_or_default();
-                    return Err(
-                        Failure::new(format!("the node {name} ended by itself")).help(last_words)
-                    );
-                }
-            }
+            self.check_alive()?;
             if Instant::now() >= deadline {
                 return Err(Failure::new("the regions did not find each other"));
             }
@@ -155,20 +155,69 @@ impl Cluster {
         }
     }
 
+    fn check_alive(&mut self) -> Result<(), Failure> {
+        for node in &mut self.nodes {
+            if let Some(child) = &mut node.child
+                && child.try_wait()?.is_some()
+            {
+                let last_words = fs::read_to_string(log_of(&node.config)).unwrap_or_default();
+                let told = format!("the node {} ended by itself", node.name);
+                return Err(Failure::new(told).help(last_words));
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until all regions have the same entries.
     pub(crate) async fn settle(&self) -> Result<(), Failure> {
         agree(&self.places, PATIENCE).await.map(drop)
     }
 
-    /// The processes.
-    pub(crate) fn pids(&self) -> Vec<u32> {
-        self.children
-            .iter()
-            .filter_map(|(_, child)| child.id())
-            .collect()
+    /// Ends a node's process as a crash would (SIGKILL).
+    pub(crate) async fn kill(&mut self, node: &str) -> Result<(), Failure> {
+        let node = self.node(node)?;
+        if let Some(mut child) = node.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
     }
 
-    /// All addresses.
+    /// Starts a killed node again, where it was, and waits until it is ready.
+    pub(crate) async fn start_again(&mut self, node: &str) -> Result<(), Failure> {
+        let node = self.node(node)?;
+        node.child = Some(spawn(&node.config)?);
+        let client = Client::new(&node.server)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !client.readiness().await.is_ok_and(|now| now.ready) {
+            self.check_alive()?;
+            if Instant::now() >= deadline {
+                return Err(Failure::new("a node that was started again is not ready"));
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, name: &str) -> Result<&mut NodeProcess, Failure> {
+        let mut nodes = self.nodes.iter_mut();
+        let found = nodes.find(|node| node.name == name);
+        found.ok_or_else(|| Failure::new(format!("there is no node {name}")))
+    }
+
+    /// The addresses of a region's nodes.
+    pub(crate) fn servers_of(&self, region: &str) -> Vec<String> {
+        let nodes = self.nodes.iter();
+        let nodes = nodes.filter(|node| node.region.as_str() == region);
+        nodes.map(|node| node.server.clone()).collect()
+    }
+
+    /// The processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let children = self.nodes.iter().filter_map(|node| node.child.as_ref());
+        children.filter_map(Child::id).collect()
+    }
+
+    /// The address of each region's first node.
     pub(crate) fn servers(&self) -> Vec<String> {
         self.places
             .iter()
@@ -177,9 +226,15 @@ impl Cluster {
     }
 }
 
+fn log_of(config: &Path) -> PathBuf {
+    config.with_extension("log")
+}
+
 fn spawn(config: &Path) -> Result<Child, Failure> {
-    let log: PathBuf = config.with_extension("log");
-    let output = File::create(log)?;
+    let output = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log_of(config))?;
     let child = Command::new(std::env::current_exe()?)
         .arg("node")
         .arg("--config")
@@ -191,29 +246,4 @@ fn spawn(config: &Path) -> Result<Child, Failure> {
         .kill_on_drop(true)
         .spawn()?;
     Ok(child)
-}
-
-fn manifest(regions: usize, shape: Shape) -> Result<StoreManifest, Failure> {
-    let names: Vec<_> = (1..=regions)
-        .map(|number| format!("{{name: r{number}}}"))
-        .collect();
-    let shape = match shape {
-        Shape::Mesh => "AllToAll",
-        Shape::Ring => "Ring",
-    };
-    let mut text = format!(
-        "apiVersion: atoll.dev/v1alpha1\nkind: GeoStore\nmetadata: {{name: bench}}\n\
-         spec: {{topology: {{type: {shape}}}, regions: [{}]}}\n",
-        names.join(", ")
-    );
-    for (name, data_type) in [("values", "Register"), ("counts", "Counter")] {
-        text.push_str(&format!(
-            "---\napiVersion: atoll.dev/v1alpha1\nkind: Collection\nmetadata: {{name: {name}}}\n\
-             spec: {{storeRef: {{name: bench}}, type: {data_type}}}\n"
-        ));
-    }
-    parse(&[("bench", text)]).map_err(|errors| {
-        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        Failure::new(told.join("; "))
-    })
 }
