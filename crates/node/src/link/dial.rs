@@ -97,7 +97,11 @@ impl Dial {
             if attempt % endpoints.len().max(1) != 0 {
                 continue;
             }
-            let pause = backoff.failed();
+            let refused = board.take_refused(&self.from);
+            // What answers is well and is not the region: that does not change within moments.
+            let pause = refused.as_ref().map(|_| BACKOFF_MAX);
+            let pause = pause.unwrap_or_else(|| backoff.failed());
+            let problem = refused.or(problem);
             let link = board.name(&self.from);
             tracing::info!(link, problem, retry_ms = pause.as_millis(), "link down");
             board.phase(&self.from, Phase::BackingOff, problem);

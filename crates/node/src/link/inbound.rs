@@ -291,16 +291,16 @@ impl Inbound {
                 "the source belongs to store {}; check the endpoint",
                 welcome.store
             );
-            return self.stop(from, why);
+            return self.refuse(from, why);
         }
         if welcome.region != *from {
             let why = format!("the endpoint is region {}'s; check it", welcome.region);
-            return self.stop(from, why);
+            return self.refuse(from, why);
         }
         let catalog = self.node.published.catalog();
         if catalog.regions.is_retired(welcome.replica) {
             let who = catalog.regions.shown(welcome.replica);
-            return self.stop(from, format!("{who} is retired; take the link out"));
+            return self.refuse(from, format!("{who} is retired; take the link out"));
         }
         let Some(carries) = self.pulls.get(from).map(|pull| pull.carries) else {
             return;
@@ -390,10 +390,21 @@ impl Inbound {
     /// Ends a link until a person resumes it. Other links go on.
     fn stop(&mut self, from: &RegionName, why: String) {
         tracing::error!(link = self.node.board.name(from), %why, "link stopped");
+        self.close(from);
+        self.node.board.stop(from, why);
+    }
+
+    /// Ends a connection to what is not the region looked for. It is dialled again: a region may come back
+    /// under another replica id, an endpoint may be put right.
+    fn refuse(&mut self, from: &RegionName, why: String) {
+        self.node.board.refuse(from, why);
+        self.close(from);
+    }
+
+    fn close(&mut self, from: &RegionName) {
         if let Some(open) = self.links.get_mut(from).and_then(|link| link.open.take()) {
             self.inbox.close(open.link);
         }
-        self.node.board.stop(from, why);
     }
 
     fn applied(&mut self, vector: &VersionVector) {

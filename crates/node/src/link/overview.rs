@@ -38,6 +38,8 @@ struct Card {
     pull: Pull,
     phase: Phase,
     detail: Option<String>,
+    /// Why what answered was turned away.
+    refused: Option<String>,
     gauge: Gauge,
     wanted: watch::Sender<bool>,
 }
@@ -85,6 +87,7 @@ impl LinkBoard {
                 pull: pull.clone(),
                 phase: Phase::Connecting,
                 detail: None,
+                refused: None,
                 gauge: Gauge::default(),
                 wanted: watch::channel(is_wanted).0,
             });
@@ -125,6 +128,17 @@ impl LinkBoard {
             card.detail = Some(why);
             card.wanted.send_replace(false);
         });
+    }
+
+    /// What answered at the region's endpoint is not the region: another may answer later.
+    pub(crate) fn refuse(&self, from: &RegionName, why: String) {
+        self.with(from, |card| card.refused = Some(why));
+    }
+
+    /// Why what answered last was turned away, asked once.
+    pub(crate) fn take_refused(&self, from: &RegionName) -> Option<String> {
+        let mut inner = self.inner();
+        inner.cards.get_mut(from)?.refused.take()
     }
 
     pub(crate) fn is_stopped(&self, from: &RegionName) -> bool {

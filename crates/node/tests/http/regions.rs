@@ -1,5 +1,7 @@
 //! What one client sees of two regions: sessions, cursors and write concerns that cross between them.
 
+use std::time::Duration;
+
 use atoll_api::http::{ChangeLine, Problem, Receipt};
 use reqwest::Method;
 use serde_json::json;
@@ -110,6 +112,38 @@ async fn sessions_cursors_and_concerns_cross_regions() {
         resumed.json::<serde_json::Value>().await.unwrap()["state"],
         "Paused"
     );
+    eu.running.stop().await;
+    us.running.stop().await;
+}
+
+/// Caught: with the link stopped instead, it stays so until it is resumed by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_goes_on_by_itself_once_the_right_region_answers() {
+    let listen = async |address| TcpListener::bind(address).await.unwrap();
+    let place = listen("127.0.0.1:0".to_owned()).await;
+    let address = place.local_addr().unwrap().to_string();
+    let pulls = format!(
+        "peers: [{{region: us, endpoint: \"http://{address}\"}}]\nlinks: [{{from: us, carries: OwnEntries}}]\n"
+    );
+    let wrong = Store::start_region("ap", place, "").await;
+    let eu = Store::start_with(&pulls).await;
+    let until = async |what: &str, is_so: &dyn Fn(&serde_json::Value) -> bool| {
+        for _ in 0..600 {
+            let link = eu.json("/v1/links").await["links"][0].clone();
+            if is_so(&link) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{what}: {}", eu.json("/v1/links").await);
+    };
+    until("it says who answers", &|link| {
+        link["detail"] == "the endpoint is region ap's; check it"
+    })
+    .await;
+    wrong.running.stop().await;
+    let us = Store::start_region("us", listen(address).await, "").await;
+    until("it goes on", &|link| link["state"] == "Streaming").await;
     eu.running.stop().await;
     us.running.stop().await;
 }
