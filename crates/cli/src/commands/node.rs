@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use atoll_node::{Node, NodeConfig};
 use clap::Args;
 
-use crate::dev::signals;
+use crate::dev::signals::Signals;
 use crate::failure::Failure;
 use crate::output;
 
@@ -18,17 +18,25 @@ pub(crate) struct NodeCommand {
 
 impl NodeCommand {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        // From here on: a container's first process that does not listen cannot be told to stop.
+        let mut signals = Signals::new()?;
         let file = self.config.display().to_string();
         let text = std::fs::read_to_string(&self.config)
             .map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
         let config = NodeConfig::from_yaml(&file, &text)
             .map_err(|error| Failure::usage(error.to_string()))?;
         let region = config.region.clone();
-        let running = Box::pin(Node::start(config))
-            .await
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let running = tokio::select! {
+            started = Box::pin(Node::start(config)) => {
+                started.map_err(|error| Failure::new(error.to_string()))?
+            }
+            () = signals.end() => {
+                output::note(&format!("{region} stops before it has started"));
+                return Ok(());
+            }
+        };
         output::note(&format!("{region} answers on http://{}", running.address()));
-        signals::wait_for_end().await?;
+        signals.end().await;
         output::note(&format!("{region} is stopping"));
         running.stop().await;
         Ok(())

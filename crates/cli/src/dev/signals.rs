@@ -37,11 +37,15 @@ impl Signals {
             _ = self.hangup.recv() => Signal::Reload,
         }
     }
+
+    /// Waits for Ctrl-C or SIGTERM; SIGHUP changes nothing.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await != Signal::End {}
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM; SIGHUP changes nothing.
 pub(crate) async fn wait_for_end() -> Result<(), Failure> {
-    let mut signals = Signals::new()?;
-    while signals.next().await != Signal::End {}
+    Signals::new()?.end().await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 /// How long an orderly stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
+const SIGTERM: i32 = 15;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// A process that can be started again and again with the same configuration. It ends when it is dropped.
@@ -81,7 +82,8 @@ impl Process {
         while let Some(child) = &mut self.child {
             if let Some(status) = child.try_wait()? {
                 self.child = None;
-                return match status.success() {
+                // One that was told before it listened ends by the signal itself: as good as kill -9.
+                return match status.success() || status.signal() == Some(SIGTERM) {
                     true => Ok(()),
                     false => Err(io::Error::other(format!(
                         "it ended with {status} when told to stop"
