@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim torture verify fix bench print-bin
+.PHONY: help setup build demo test sim torture verify fix bench print-bin image
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -20,7 +20,7 @@ CARGO_BUILD := cargo build --locked --workspace
 SCHEDULES := 2000
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Build directory: $(CARGO_TARGET_DIR)"
 
@@ -68,3 +68,15 @@ fix: setup ## format, and apply the lints' own fixes
 bench: setup ## release build, then the benchmark suite; BENCH_ARGS="…"
 	$(CARGO_BUILD) --release --bin atoll
 	"$(CARGO_TARGET_DIR)/release/atoll" bench --suite $(BENCH_ARGS)
+
+# An OCI archive without daemon or registry: the same binary gives the same bytes. `PROFILE=dev` takes the binary of
+# `make build`. Its path is the last line of output.
+PROFILE ?= release
+PROFILE_DIR := $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMAGE := $(PROFILE_DIR)/atoll-$(VERSION).tar
+
+image: setup ## the container image as an archive; PROFILE=dev for the dev profile
+	$(CARGO_BUILD) --profile $(PROFILE) --bin atoll
+	@python3 scripts/image.py atoll:$(VERSION) "$(IMAGE)" --program "$(PROFILE_DIR)/atoll=/usr/local/bin/atoll"
+	@echo "$(IMAGE)"
