@@ -14,7 +14,8 @@ use std::path::Path;
 use atoll_client::{Content, ReadOptions, WriteOptions};
 use serde_json::{Value, json};
 use support::ports::Port;
-use support::store::{Plan, Region, Store};
+use support::process::Process;
+use support::store::{Plan, Store};
 
 /// One region with one key, its node killed.
 async fn killed() -> Store {
@@ -30,7 +31,7 @@ async fn killed() -> Store {
 }
 
 /// The region's node starts, and has its key.
-async fn check_starts(region: &mut Region) {
+async fn check_starts(region: &mut Process) {
     region.start();
     region.ready().await;
     let read = region
@@ -42,7 +43,7 @@ async fn check_starts(region: &mut Region) {
 }
 
 /// A node with a changed configuration ends with exit code 1, says all of `words`, and changes no file.
-async fn check_refused(region: &Region, change: impl FnOnce(&mut Value), words: &[&str]) {
+async fn check_refused(region: &Process, change: impl FnOnce(&mut Value), words: &[&str]) {
     let before = files(&region.data);
     let (status, said) = region.refuse(change).await;
     println!("{}", said.trim());

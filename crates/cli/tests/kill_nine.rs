@@ -18,7 +18,8 @@ use atoll_client::{Client, ClientError, Content, ReadOptions, WriteOptions};
 use atoll_core::{Dot, ReplicaId, VersionVector};
 use serde_json::json;
 use support::history::{self, Put};
-use support::store::{Plan, Region, Store};
+use support::process::Process;
+use support::store::{Plan, Store};
 use support::{changes, equal, until};
 
 const WRITERS: usize = 32;
@@ -164,8 +165,8 @@ async fn what_was_acknowledged_survives_kills() {
     );
     check(&store, &book).await;
 
-    store.regions.iter_mut().for_each(Region::kill);
-    store.regions.iter_mut().for_each(Region::start);
+    store.regions.iter_mut().for_each(Process::kill);
+    store.regions.iter_mut().for_each(Process::start);
     for region in &mut store.regions {
         region.ready().await;
     }

@@ -172,7 +172,7 @@ async fn a_region_joins_under_load_is_killed_on_the_way_and_leaves_with_proof() 
     store.regions[3].start();
     let refused = "af is retired and pulls nothing any more";
     until("eu refuses the link of a retired replica id", async || {
-        store.regions[0].all_lines().contains(refused).then_some(())
+        store.regions[0].log().contains(refused).then_some(())
     })
     .await;
     let refused = three[0].cancel_drain("af").await.unwrap_err();
@@ -230,7 +230,7 @@ async fn a_killed_region_is_removed_by_force_with_the_right_number() {
     store.regions[2].start();
     store.regions[2].ready().await;
     until("the link of the removed region is refused", async || {
-        let lines = store.regions[0].all_lines();
+        let lines = store.regions[0].log();
         lines.contains("ap is retired").then_some(())
     })
     .await;

@@ -1,5 +1,6 @@
 //! Config: what a node is told by its file. Goes one way: nothing is ever written back.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -191,6 +192,10 @@ pub struct TestingConfig {
     /// Commands applied between two flushes, and kept behind the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands_kept: Option<u64>,
+    /// Where this node reaches others of its region, by their names, when not where they say: each pair of
+    /// nodes can be cut off from each other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reach: BTreeMap<String, String>,
 }
 
 /// How long an entry waits before a neighbour is asked.
@@ -381,6 +386,12 @@ impl NodeConfig {
             }
         }
         Ok(())
+    }
+
+    /// Where this node reaches others of its region, when not where they say.
+    pub(crate) fn reach(&self) -> BTreeMap<String, String> {
+        let testing = self.testing.as_ref();
+        testing.map_or_else(BTreeMap::new, |testing| testing.reach.clone())
     }
 
     /// This node's name.

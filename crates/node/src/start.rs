@@ -182,7 +182,7 @@ impl Node {
             Arc::clone(&published),
             formed.record.id,
             formed.record.founders.clone(),
-            Network::new(neighbours.clone(), identity.clone()),
+            Network::new(neighbours.clone(), identity.clone(), config.reach()),
             config
                 .testing
                 .as_ref()

@@ -1,7 +1,7 @@
 //! Real `atoll node` processes on loopback, and what their tests share.
 //!
-//! - [`store`]: configuration files; nodes started, killed and started again on the same port and data
-//! - [`nodes`]: the same for the nodes of one region
+//! - [`process`]: one node, started, killed and started again on the same port and data
+//! - [`store`]: regions of one node each; [`nodes`]: regions of several
 //! - [`ports`]: ports that no other test takes meanwhile
 //! - [`proxy`]: delays or cuts what passes between two regions
 //! - [`equal`]: regions compared page by page
@@ -20,6 +20,7 @@ pub(crate) mod equal;
 pub(crate) mod history;
 pub(crate) mod nodes;
 pub(crate) mod ports;
+pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod store;
 
@@ -46,6 +47,15 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
         );
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
+}
+
+/// A number that an environment variable may change: tests are short unless told otherwise.
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
+    let wanted = std::env::var(variable);
+    wanted.map_or(otherwise, |text| match text.parse() {
+        Ok(number) => number,
+        Err(_) => panic!("{variable} is a number"),
+    })
 }
 
 /// Every change of a region, in its order of arrival.

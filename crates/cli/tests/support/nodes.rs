@@ -1,96 +1,165 @@
-//! A region of several nodes, each a real process.
+//! Regions of several nodes, each a real process.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use atoll_api::http::{ChangeLine, NodeRole, NodeStatus};
-use atoll_client::{Client, PeerClient, Settings};
+use atoll_client::PeerClient;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::ports::Port;
-use super::store::{STORE, last_lines, spawn};
+use super::process::Process;
+use super::proxy::{Passage, Proxy};
+use super::store::STORE;
 use super::until;
+
+/// What a node that sleeps or is cut off may take before a client gives it up.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The nodes of one region.
 pub(crate) struct Nodes {
-    pub(crate) nodes: Vec<Node>,
-    _directory: TempDir,
+    pub(crate) region: String,
+    pub(crate) nodes: Vec<Process>,
+    /// Where each is reached by the others of its region.
+    neighbours: Vec<Port>,
+    directory: TempDir,
 }
 
-/// One of them.
-pub(crate) struct Node {
-    pub(crate) name: String,
-    pub(crate) data: PathBuf,
-    port: Port,
-    neighbours: Port,
-    config: PathBuf,
-    log: PathBuf,
-    child: Option<Child>,
-}
+/// A proxy for each direction between any two nodes of a region: (from, to), by place.
+pub(crate) struct Ways(BTreeMap<(usize, usize), Proxy>);
 
 impl Nodes {
     /// Starts `count` nodes that form a region, and waits until each is ready.
     pub(crate) async fn start(count: usize, collections: Value, testing: Value) -> Nodes {
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str| directory.path().join(name);
-        let node = |at: usize| {
-            let name = format!("eu-{at}");
-            Node {
-                data: file(&format!("{name}-data")),
-                config: file(&format!("{name}.yaml")),
-                log: file(&format!("{name}.log")),
-                port: Port::take(),
-                neighbours: Port::take(),
-                child: None,
-                name,
+        let mut nodes = Nodes::lay_down("eu", count);
+        nodes.configure(|_, config| {
+            config["collections"] = collections.clone();
+            config["testing"] = testing.clone();
+        });
+        nodes.run().await;
+        nodes
+    }
+
+    /// As [`Nodes::start`], each pair of them with ways of its own.
+    pub(crate) async fn start_apart(count: usize, collections: Value) -> (Nodes, Ways) {
+        let mut nodes = Nodes::lay_down("eu", count);
+        let mut ways = BTreeMap::new();
+        for from in 0..count {
+            for to in (0..count).filter(|to| *to != from) {
+                let proxy = Proxy::start(nodes.neighbours[to].address, Duration::ZERO).await;
+                ways.insert((from, to), proxy);
             }
-        };
-        let mut nodes: Vec<Node> = (0..count).map(node).collect();
-        let named: Vec<Value> = nodes
-            .iter()
-            .map(|node| json!({"name": node.name, "address": node.internal()}))
-            .collect();
-        for node in &nodes {
-            let config = json!({
-                "store": {"name": "shop", "id": STORE.to_string()},
-                "region": "eu",
-                "listen": node.port.address.to_string(),
-                "data": node.data,
-                "node": {
-                    "name": node.name,
-                    "address": node.internal(),
-                    "listen": node.neighbours.address.to_string(),
-                },
-                "nodes": named,
-                "collections": collections,
-                "testing": testing,
-            });
-            fs::write(&node.config, config.to_string()).unwrap();
         }
-        nodes.iter_mut().for_each(Node::start);
-        for node in &mut nodes {
+        nodes.configure(|at, config| {
+            let own = ways.iter().filter(|((from, _), _)| *from == at);
+            let reach = own.map(|((_, to), proxy)| {
+                (node_name("eu", *to), format!("http://{}", proxy.address()))
+            });
+            config["collections"] = collections.clone();
+            config["testing"] = json!({"reach": reach.collect::<BTreeMap<_, _>>()});
+        });
+        nodes.run().await;
+        (nodes, Ways(ways))
+    }
+
+    /// Starts regions of `count` nodes each, with a link from each to each.
+    pub(crate) async fn start_regions(
+        names: &[&str],
+        count: usize,
+        collections: Value,
+    ) -> Vec<Nodes> {
+        let regions = names.iter().map(|name| Nodes::lay_down(name, count));
+        let mut regions: Vec<Nodes> = regions.collect();
+        let peers: Vec<Value> = regions
+            .iter()
+            .map(|region| json!({"region": region.region, "endpoints": region.addresses()}))
+            .collect();
+        for region in &mut regions {
+            let others = peers.iter().filter(|peer| peer["region"] != region.region);
+            let others: Vec<Value> = others.cloned().collect();
+            region.configure(|_, config| {
+                config["collections"] = collections.clone();
+                config["peers"] = json!(others);
+                config["topology"] = json!({"type": "AllToAll", "regions": names});
+            });
+            region.nodes.iter_mut().for_each(Process::start);
+        }
+        for node in regions.iter_mut().flat_map(|region| &mut region.nodes) {
             node.ready().await;
         }
+        regions
+    }
+
+    fn lay_down(region: &str, count: usize) -> Nodes {
+        let directory = tempfile::tempdir().unwrap();
+        let node = |at| {
+            let name = node_name(region, at);
+            Process::new(directory.path(), &name, Port::take(), ANSWERS_WITHIN)
+        };
         Nodes {
-            nodes,
-            _directory: directory,
+            region: region.to_owned(),
+            nodes: (0..count).map(node).collect(),
+            neighbours: (0..count).map(|_| Port::take()).collect(),
+            directory,
         }
+    }
+
+    fn configure(&self, change: impl Fn(usize, &mut Value)) {
+        let named: Vec<Value> = self
+            .nodes
+            .iter()
+            .zip(&self.neighbours)
+            .map(|(node, port)| {
+                json!({"name": node.name, "address": format!("http://{}", port.address)})
+            })
+            .collect();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let mut this = named[at].clone();
+            this["listen"] = json!(self.neighbours[at].address.to_string());
+            let mut config = json!({
+                "store": {"name": "shop", "id": STORE.to_string()},
+                "region": self.region,
+                "listen": node.address().to_string(),
+                "data": node.data,
+                "node": this,
+                "nodes": named,
+            });
+            change(at, &mut config);
+            node.configure(&config);
+        }
+    }
+
+    async fn run(&mut self) {
+        self.nodes.iter_mut().for_each(Process::start);
+        for node in &mut self.nodes {
+            node.ready().await;
+        }
+    }
+
+    /// Where all of it lies.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The nodes' addresses for clients.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.nodes.iter().map(Node::address).collect()
+        self.nodes.iter().map(Process::url).collect()
     }
 
     /// The nodes as the region's leader sees them.
     pub(crate) async fn seen(&self) -> Vec<NodeStatus> {
+        self.seen_from(&(0..self.nodes.len()).collect::<Vec<_>>())
+            .await
+    }
+
+    async fn seen_from(&self, places: &[usize]) -> Vec<NodeStatus> {
         until("a leader tells who the nodes are", async || {
-            for node in self.nodes.iter().filter(|node| node.child.is_some()) {
+            let nodes = places.iter().map(|place| &self.nodes[*place]);
+            for node in nodes.filter(|node| node.runs()) {
                 if let Ok(list) = node.client().nodes().await
                     && list.nodes.iter().any(|n| n.role == NodeRole::Leader)
                 {
@@ -105,43 +174,41 @@ impl Nodes {
     /// The leader's place among the nodes.
     pub(crate) async fn leader(&self) -> usize {
         let seen = self.seen().await;
+        self.place_of_leader(&seen)
+    }
+
+    /// The leader's place as these of the nodes see it.
+    pub(crate) async fn leader_among(&self, places: &[usize]) -> usize {
+        let seen = self.seen_from(places).await;
+        self.place_of_leader(&seen)
+    }
+
+    fn place_of_leader(&self, seen: &[NodeStatus]) -> usize {
         let leader = seen.iter().find(|n| n.role == NodeRole::Leader).unwrap();
         let place = self.nodes.iter().position(|n| n.name == leader.name);
         place.expect("the leader is one of ours")
     }
 
-    /// Waits until all nodes have applied the same.
-    pub(crate) async fn settle(&self) {
-        until("all nodes have the same entries", async || {
-            let mut vectors = Vec::new();
-            for node in &self.nodes {
-                vectors.push(node.client().status().await.ok()?.vector);
-            }
-            vectors.windows(2).all(|w| w[0] == w[1]).then_some(())
-        })
-        .await;
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<&Process> {
+        self.nodes.iter().collect()
     }
 }
 
-impl Node {
-    pub(crate) fn address(&self) -> String {
-        format!("http://{}", self.port.address)
-    }
+fn node_name(region: &str, at: usize) -> String {
+    format!("{region}-{at}")
+}
 
-    fn internal(&self) -> String {
-        format!("http://{}", self.neighbours.address)
+impl Ways {
+    /// Changes every way between this node and the others, both directions.
+    pub(crate) fn round(&self, node: usize, passage: Passage) {
+        let its = |(from, to): &(usize, usize)| *from == node || *to == node;
+        let ways = self.0.iter().filter(|(way, _)| its(way));
+        ways.for_each(|(_, proxy)| proxy.let_pass(passage));
     }
+}
 
-    /// A client of this node alone, which sends everything once.
-    pub(crate) fn client(&self) -> Client {
-        let settings = Settings {
-            attempts: 1,
-            request_timeout: Duration::from_secs(10),
-            ..Settings::default()
-        };
-        Client::with_settings(&self.address(), settings).unwrap()
-    }
-
+impl Process {
     /// Every change that this very node has, in its order of arrival.
     pub(crate) async fn changes_here(&self) -> Vec<ChangeLine> {
         let here = HeaderMap::from_iter([(
@@ -149,7 +216,7 @@ impl Node {
             HeaderValue::from_static("any"),
         )]);
         let peers = PeerClient::new(Duration::from_secs(5)).unwrap();
-        let address = self.address();
+        let address = self.url();
         let mut lines: Vec<ChangeLine> = Vec::new();
         loop {
             let since = lines.last().map(|line| format!("&since={}", line.cursor));
@@ -176,78 +243,6 @@ impl Node {
             if lines.len() == known {
                 return lines;
             }
-        }
-    }
-
-    pub(crate) fn start(&mut self) {
-        assert!(self.child.is_none(), "{} runs already", self.name);
-        self.child = Some(spawn(&self.config, &self.log));
-    }
-
-    pub(crate) async fn ready(&mut self) {
-        let client = self.client();
-        let (name, log) = (self.name.clone(), self.log.clone());
-        let child = self.child.as_mut().expect("a started node");
-        until(&format!("{name} is ready"), async || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("{name} ended with {status}:\n{}", last_lines(&log));
-            }
-            client.readiness().await.ok().filter(|r| r.ready)
-        })
-        .await;
-    }
-
-    /// Ends its process as a crash would.
-    pub(crate) fn kill(&mut self) {
-        let mut child = self.child.take().expect("a started node");
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
-    }
-
-    /// Ends its process in good order.
-    pub(crate) async fn stop(&mut self) {
-        self.signal("TERM");
-        let mut child = self.child.take().expect("a started node");
-        let status = until("a node stops in good order", async || {
-            child.try_wait().unwrap()
-        })
-        .await;
-        assert!(status.success(), "{} ended with {status}", self.name);
-    }
-
-    /// Sends its process a signal, such as STOP.
-    pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().expect("a started node").id();
-        let sent = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(pid.to_string())
-            .status();
-        assert!(sent.unwrap().success());
-    }
-
-    /// Loses its disk.
-    pub(crate) fn lose_disk(&self) {
-        assert!(self.child.is_none(), "{} runs", self.name);
-        fs::remove_dir_all(&self.data).unwrap();
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!(
-                "--- {} at the end ---\n{}",
-                self.name,
-                last_lines(&self.log)
-            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy in the test's process: passes bytes on in order, later, or not at all.
+//! A TCP proxy in the test's process: passes bytes on in order, later, or not for now, or not at all.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,10 +14,20 @@ use tokio::time::Instant;
 const CHUNK_BYTES: usize = 64 << 10;
 const CHUNKS_UNDER_WAY: usize = 1024;
 
+/// What becomes of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    Open,
+    /// Nothing passes for now; what was held passes once it is open again.
+    Held,
+    /// All connections break, and all new ones.
+    Cut,
+}
+
 /// Stands between a link's target, which dials it, and its source.
 pub(crate) struct Proxy {
     address: SocketAddr,
-    is_cut: watch::Sender<bool>,
+    passage: watch::Sender<Passage>,
     task: JoinHandle<()>,
 }
 
@@ -26,11 +36,11 @@ impl Proxy {
     pub(crate) async fn start(to: SocketAddr, delay: Duration) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (is_cut, wanted) = watch::channel(false);
+        let (passage, wanted) = watch::channel(Passage::Open);
         let task = tokio::spawn(accept(listener, to, delay, wanted));
         Proxy {
             address,
-            is_cut,
+            passage,
             task,
         }
     }
@@ -41,11 +51,15 @@ impl Proxy {
 
     /// Breaks all connections, and all new ones, until healed.
     pub(crate) fn cut(&self) {
-        self.is_cut.send_replace(true);
+        self.let_pass(Passage::Cut);
     }
 
     pub(crate) fn heal(&self) {
-        self.is_cut.send_replace(false);
+        self.let_pass(Passage::Open);
+    }
+
+    pub(crate) fn let_pass(&self, passage: Passage) {
+        self.passage.send_replace(passage);
     }
 }
 
@@ -59,28 +73,29 @@ async fn accept(
     listener: TcpListener,
     to: SocketAddr,
     delay: Duration,
-    is_cut: watch::Receiver<bool>,
+    passage: watch::Receiver<Passage>,
 ) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((near, _)) = listener.accept().await else {
             return;
         };
-        let mut is_cut = is_cut.clone();
-        if *is_cut.borrow() {
+        let mut wanted = passage.clone();
+        if *wanted.borrow() == Passage::Cut {
             continue;
         }
+        let passage = passage.clone();
         connections.spawn(async move {
             tokio::select! {
-                () = pass(near, to, delay) => {}
-                _ = is_cut.wait_for(|is_cut| *is_cut) => {}
+                () = pass(near, to, delay, passage) => {}
+                _ = wanted.wait_for(|passage| *passage == Passage::Cut) => {}
             }
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn pass(near: TcpStream, to: SocketAddr, delay: Duration) {
+async fn pass(near: TcpStream, to: SocketAddr, delay: Duration, passage: watch::Receiver<Passage>) {
     let Ok(far) = TcpStream::connect(to).await else {
         return;
     };
@@ -88,12 +103,17 @@ async fn pass(near: TcpStream, to: SocketAddr, delay: Duration) {
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
     tokio::join!(
-        pass_one_way(near_in, far_out, delay),
-        pass_one_way(far_in, near_out, delay)
+        pass_one_way(near_in, far_out, delay, passage.clone()),
+        pass_one_way(far_in, near_out, delay, passage)
     );
 }
 
-async fn pass_one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+async fn pass_one_way(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    delay: Duration,
+    mut passage: watch::Receiver<Passage>,
+) {
     let (later, mut due) = mpsc::channel::<(Instant, Bytes)>(CHUNKS_UNDER_WAY);
     let read = async move {
         let mut buffer = vec![0; CHUNK_BYTES];
@@ -109,6 +129,10 @@ async fn pass_one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Du
     let write = async move {
         while let Some((at, chunk)) = due.recv().await {
             tokio::time::sleep_until(at).await;
+            let opened = passage.wait_for(|passage| *passage == Passage::Open);
+            if opened.await.is_err() {
+                break;
+            }
             if chunk.is_empty() || to.write_all(&chunk).await.is_err() {
                 break;
             }

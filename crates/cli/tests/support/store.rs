@@ -1,25 +1,21 @@
 //! A store of several regions, each a real process.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use atoll_api::http::LinkState;
-use atoll_client::{Client, Settings};
+use atoll_client::Client;
 use atoll_core::StoreId;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::ports::Port;
+use super::process::Process;
 use super::{LOOK_AGAIN_AFTER, PATIENCE, until};
 
 /// The id of every store here.
 pub(crate) const STORE: StoreId = StoreId(0xaa);
-
-const LOG_LINES_SHOWN: usize = 40;
 
 /// What regions are to be like, before they are started.
 pub(crate) struct Plan {
@@ -48,18 +44,9 @@ pub(crate) struct PlannedRegion {
 
 /// Regions that run, or were told to.
 pub(crate) struct Store {
-    pub(crate) regions: Vec<Region>,
+    /// Each of one node, under the region's name.
+    pub(crate) regions: Vec<Process>,
     _directory: TempDir,
-}
-
-/// One region: one node.
-pub(crate) struct Region {
-    pub(crate) name: String,
-    pub(crate) data: PathBuf,
-    config: PathBuf,
-    log: PathBuf,
-    port: Port,
-    child: Option<Child>,
 }
 
 impl Plan {
@@ -96,12 +83,12 @@ impl Plan {
     /// Starts all regions and waits until they answer and all links stream.
     pub(crate) async fn start(self) -> Store {
         let mut store = self.lay_down();
-        store.regions.iter_mut().for_each(Region::start);
+        store.regions.iter_mut().for_each(Process::start);
         for region in &mut store.regions {
             region.ready().await;
         }
         for region in &store.regions {
-            region.streams().await;
+            streams(region).await;
         }
         store
     }
@@ -129,17 +116,9 @@ impl Plan {
         let directory = self.directory;
         let mut regions = Vec::new();
         for (planned, config) in self.regions.into_iter().zip(configs) {
-            let file = |end: &str| directory.path().join(format!("{}.{end}", planned.name));
-            let region = Region {
-                data: data_of(directory.path(), &planned.name),
-                config: file("yaml"),
-                log: file("log"),
-                name: planned.name,
-                port: planned.port,
-                child: None,
-            };
-            // JSON is YAML.
-            fs::write(&region.config, config.to_string()).unwrap();
+            let (directory, name) = (directory.path(), &planned.name);
+            let region = Process::new(directory, name, planned.port, PATIENCE);
+            region.configure(&config);
             regions.push(region);
         }
         Store {
@@ -164,7 +143,7 @@ impl Plan {
             "store": {"name": "shop", "id": STORE.to_string()},
             "region": region.name,
             "listen": region.port.address.to_string(),
-            "data": data_of(self.directory.path(), &region.name),
+            "data": self.directory.path().join(format!("{}-data", region.name)),
             "peers": others().map(peer).collect::<Vec<_>>(),
             "collections": self.collections,
         });
@@ -194,17 +173,13 @@ impl Plan {
     }
 }
 
-fn data_of(directory: &Path, region: &str) -> PathBuf {
-    directory.join(format!("{region}-data"))
-}
-
 impl Store {
-    pub(crate) fn region(&self, name: &str) -> &Region {
+    pub(crate) fn region(&self, name: &str) -> &Process {
         self.regions.iter().find(|r| r.name == name).unwrap()
     }
 
     pub(crate) fn clients(&self) -> Vec<Client> {
-        self.regions.iter().map(Region::client).collect()
+        self.regions.iter().map(Process::client).collect()
     }
 
     /// Waits until all regions have the same entries, and says how long that took. Nobody may write
@@ -231,127 +206,13 @@ impl Store {
     }
 }
 
-impl Region {
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.port.address
-    }
-
-    /// A client that sends everything once.
-    pub(crate) fn client(&self) -> Client {
-        let settings = Settings {
-            attempts: 1,
-            request_timeout: PATIENCE,
-            ..Settings::default()
-        };
-        Client::with_settings(&format!("http://{}", self.address()), settings).unwrap()
-    }
-
-    /// Starts its process, on the port and data that it always had.
-    pub(crate) fn start(&mut self) {
-        assert!(self.child.is_none(), "{} runs already", self.name);
-        self.child = Some(spawn(&self.config, &self.log));
-    }
-
-    /// Waits until it answers.
-    pub(crate) async fn ready(&mut self) {
-        let client = self.client();
-        let (name, log) = (self.name.clone(), self.log.clone());
-        let child = self.child.as_mut().expect("a started node");
-        until(&format!("{name} is ready"), async || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("{name} ended with {status}:\n{}", last_lines(&log));
-            }
-            client.readiness().await.ok().filter(|r| r.ready)
-        })
-        .await;
-    }
-
-    /// Waits until all links into it have caught up.
-    pub(crate) async fn streams(&self) {
-        let client = self.client();
-        until(&format!("links into {} stream", self.name), async || {
-            let links = client.links().await.ok()?.links;
-            let all = links.iter().all(|l| l.state == LinkState::Streaming);
-            all.then_some(())
-        })
-        .await;
-    }
-
-    /// Ends its process as a crash would.
-    pub(crate) fn kill(&mut self) {
-        let mut child = self.child.take().expect("a started node");
-        child.kill().unwrap(); // SIGKILL
-        child.wait().unwrap();
-    }
-
-    /// What it has logged last.
-    pub(crate) fn last_lines(&self) -> String {
-        last_lines(&self.log)
-    }
-
-    /// All that it has logged.
-    pub(crate) fn all_lines(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Starts a second process with this region's configuration, changed; answers with how it ended and
-    /// what it said.
-    pub(crate) async fn refuse(&self, change: impl FnOnce(&mut Value)) -> (ExitStatus, String) {
-        let text = fs::read_to_string(&self.config).unwrap();
-        let mut config: Value = serde_json::from_str(&text).unwrap();
-        change(&mut config);
-        let file = self.config.with_extension("changed.yaml");
-        let log = self.config.with_extension("changed.log");
-        let _ = fs::remove_file(&log);
-        fs::write(&file, config.to_string()).unwrap();
-        let mut child = Stopped(spawn(&file, &log));
-        let status = until("the node ends by itself", async || {
-            child.0.try_wait().unwrap()
-        })
-        .await;
-        (status, fs::read_to_string(&log).unwrap())
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("--- {} at the end ---\n{}", self.name, self.last_lines());
-        }
-    }
-}
-
-/// A process that does not outlive the test.
-struct Stopped(Child);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub(crate) fn spawn(config: &Path, log: &Path) -> Child {
-    let log = OpenOptions::new().create(true).append(true).open(log);
-    let log: File = log.unwrap();
-    Command::new(env!("CARGO_BIN_EXE_atoll"))
-        .arg("node")
-        .arg("--config")
-        .arg(config)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap()
-}
-
-pub(crate) fn last_lines(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+/// Waits until all links into a region have caught up.
+pub(crate) async fn streams(region: &Process) {
+    let client = region.client();
+    until(&format!("links into {} stream", region.name), async || {
+        let links = client.links().await.ok()?.links;
+        let all = links.iter().all(|l| l.state == LinkState::Streaming);
+        all.then_some(())
+    })
+    .await;
 }

@@ -21,7 +21,7 @@ use atoll_replication::message::{
 use super::dial::Event;
 use super::measuring::{Meter, TICK};
 use super::overview::Phase;
-use super::proposing::{UnderWay, end_of};
+use super::proposing::{NotApplied, UnderWay, end_of};
 use super::pulls::Pulls;
 use crate::config::AskAfter;
 use crate::node::Inner;
@@ -30,6 +30,9 @@ use crate::telemetry::EntryResult;
 /// Bytes of entries under way on one link.
 const CREDIT_BYTES: u64 = 16 << 20;
 const EVENTS_QUEUED: usize = 256;
+/// When entries are proposed again, to a leader that is not sure of its followers yet, and after a failure.
+const CONFIRMED_EVERY: Duration = Duration::from_millis(20);
+const FAILED_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 pub(super) struct Open {
     link: LinkId,
@@ -124,10 +127,8 @@ impl Inbound {
                     self.under_way = None;
                     let vector = self.node.published.vector();
                     self.applied(&vector);
-                    if let Err(error) = ended {
-                        tracing::warn!(%error, "entries of other regions were not applied; trying again");
-                        self.inbox.proposal_failed();
-                        self.retry_at = Some(self.now() + Duration::from_millis(200));
+                    if let Err(why) = ended {
+                        self.propose_again(&why);
                     }
                 }
                 changed = self.leads.changed() => if changed.is_err() { return },
@@ -135,6 +136,18 @@ impl Inbound {
             }
             self.tick();
         }
+    }
+
+    fn propose_again(&mut self, why: &NotApplied) {
+        let after = match why {
+            NotApplied::NotLeading => CONFIRMED_EVERY,
+            NotApplied::Failed(_) => {
+                tracing::warn!(%why, "entries of other regions were not applied; trying again");
+                FAILED_AGAIN_AFTER
+            }
+        };
+        self.inbox.proposal_failed();
+        self.retry_at = Some(self.now() + after);
     }
 
     /// A new leader starts from the region's vector; what an old one has proposed meets it in apply, where

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use openraft::errors::{ClientWriteError, Fatal};
 
 use atoll_core::collection::Regions;
 use atoll_core::{ReplicaId, Timestamp, wire};
@@ -13,14 +14,24 @@ use atoll_replication::delivery::Ready;
 use atoll_store::{Command, Outcome};
 
 use super::inbound::Inbound;
-use crate::raft::Proposal;
+use crate::raft::{Proposal, TypeConfig};
 use crate::telemetry::EntryResult;
 
 /// Bytes of entries proposed at once.
 const PROPOSAL_BYTES: usize = 1 << 20;
 
-/// A proposal under way: what it holds, and its end.
-pub(super) type UnderWay = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// A proposal under way: its end.
+pub(super) type UnderWay = Pin<Box<dyn Future<Output = Result<(), NotApplied>> + Send>>;
+
+/// Why what was proposed is proposed again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotApplied {
+    /// This node is not sure of its followers yet, or leads no more: either will show.
+    #[error("this node does not lead its region")]
+    NotLeading,
+    #[error("{0}")]
+    Failed(String),
+}
 
 impl Inbound {
     /// Proposes what may be applied, one proposal at a time.
@@ -37,15 +48,14 @@ impl Inbound {
         let proposals = by_sender(ready, self.node.clock.timestamp());
         let raft = self.node.group.raft.clone();
         self.under_way = Some(Box::pin(async move {
-            let answers = raft
-                .client_write_many(proposals)
-                .await
-                .map_err(|e| e.to_string())?;
-            let answers: Vec<_> = answers.try_collect().await.map_err(|e| e.to_string())?;
+            let stopped = |fatal: Fatal<_>| NotApplied::Failed(fatal.to_string());
+            let answers = raft.client_write_many(proposals).await.map_err(stopped)?;
+            let answers: Vec<_> = answers.try_collect().await.map_err(stopped)?;
             for answer in answers {
-                match answer.map_err(|e| e.to_string())?.response {
+                match answer.map_err(|error| not_applied(&error))?.response {
                     Outcome::Merged(merged) if merged.early > 0 => {
-                        return Err(format!("{} entries came too early", merged.early));
+                        let why = format!("{} entries came too early", merged.early);
+                        return Err(NotApplied::Failed(why));
                     }
                     Outcome::Merged(_)
                     | Outcome::Done
@@ -92,8 +102,17 @@ impl Inbound {
     }
 }
 
+fn not_applied(error: &ClientWriteError<TypeConfig>) -> NotApplied {
+    match error {
+        ClientWriteError::ForwardToLeader(_) | ClientWriteError::LogEntryDiscarded(_) => {
+            NotApplied::NotLeading
+        }
+        other => NotApplied::Failed(other.to_string()),
+    }
+}
+
 /// The end of what is under way; never, when nothing is.
-pub(super) async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), String> {
+pub(super) async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), NotApplied> {
     match under_way {
         Some(future) => future.await,
         None => std::future::pending().await,

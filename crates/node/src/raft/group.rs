@@ -34,6 +34,7 @@ pub(crate) struct Group {
     pub(crate) raft: Raft,
     /// This node.
     pub(crate) me: u64,
+    network: Network,
     leadership: watch::Receiver<bool>,
     reads: Arc<Mutex<Reads>>,
 }
@@ -98,7 +99,7 @@ impl Group {
         let log =
             log_store::LogStore::open(Arc::clone(region.engine())).map_err(|e| e.to_string())?;
         let machine = StateMachine::open(region, published)?;
-        let raft = Raft::new(me, Arc::new(config), network, log, machine)
+        let raft = Raft::new(me, Arc::new(config), network.clone(), log, machine)
             .await
             .map_err(|e| e.to_string())?;
         let is_begun = raft.is_initialized().await.map_err(|e| e.to_string())?;
@@ -124,9 +125,8 @@ impl Group {
         // Ends with the group: its metrics end then.
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
-                lead.send_if_modified(|known| {
-                    std::mem::replace(known, leads(&watched)) != leads(&watched)
-                });
+                let now = leads(&watched);
+                lead.send_if_modified(|known| std::mem::replace(known, now) != now);
                 if lead.is_closed() {
                     return;
                 }
@@ -135,6 +135,7 @@ impl Group {
         Ok(Group {
             raft,
             me,
+            network,
             leadership,
             reads: Arc::default(),
         })
@@ -154,12 +155,16 @@ impl Group {
         alone(&self.raft, self.me) && self.leads()
     }
 
-    /// The leader, and how to reach it; `None` while there is none, or it is this node.
+    /// The leader, and where this node reaches it; `None` while there is none, or it is this node.
     pub(crate) fn leader(&self) -> Option<(u64, RegionNode)> {
         let metrics = self.raft.metrics().borrow_watched().clone();
         let leader = metrics.current_leader.filter(|leader| *leader != self.me)?;
         let member = metrics.membership_config.membership().get_node(&leader)?;
-        Some((leader, member.clone()))
+        let reached = RegionNode {
+            name: member.name.clone(),
+            address: self.network.address_of(member),
+        };
+        Some((leader, reached))
     }
 
     /// The nodes of the region.

@@ -1,5 +1,6 @@
 //! How a node's Raft reaches the others: one call a message, over HTTP/2.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -40,11 +41,27 @@ const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(3600);
 pub(crate) struct Network {
     peers: PeerClient,
     identity: Identity,
+    /// Where nodes are reached, by their names, when not where they say.
+    reach: BTreeMap<String, String>,
 }
 
 impl Network {
-    pub(crate) fn new(peers: PeerClient, identity: Identity) -> Network {
-        Network { peers, identity }
+    pub(crate) fn new(
+        peers: PeerClient,
+        identity: Identity,
+        reach: BTreeMap<String, String>,
+    ) -> Network {
+        Network {
+            peers,
+            identity,
+            reach,
+        }
+    }
+
+    /// Where this node reaches another one.
+    pub(crate) fn address_of(&self, node: &RegionNode) -> String {
+        let reached_at = self.reach.get(&node.name);
+        reached_at.unwrap_or(&node.address).clone()
     }
 }
 
@@ -66,7 +83,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     async fn new_client(&mut self, target: u64, node: &RegionNode) -> Neighbour {
         Neighbour {
             peers: self.peers.clone(),
-            address: node.address.clone(),
+            address: self.address_of(node),
             envelope: envelope(&self.identity, target),
             target,
         }

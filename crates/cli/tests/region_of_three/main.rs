@@ -6,170 +6,33 @@
     reason = "a test may print what it measured, and fail by panicking"
 )]
 
+mod isolation;
+mod load;
+mod rolling;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use atoll_api::http::NodeRole;
-use atoll_client::{Client, Content, ReadOptions, Settings, WriteOptions};
+use atoll_client::{Client, Content, ReadOptions, WriteOptions};
+use load::{Load, WRITERS, check, settle};
 use serde_json::json;
-use support::nodes::{Node, Nodes};
-use support::until;
-
-const WRITERS: usize = 16;
-/// Writes acknowledged before each kill.
-const WRITES_BETWEEN: usize = 100;
-
-/// What the writers know.
-#[derive(Default)]
-struct Book {
-    /// Key → value and dot.
-    acknowledged: BTreeMap<String, (String, String)>,
-    /// When the last write was acknowledged that was sent after [`Book::since`].
-    after: Option<Instant>,
-    since: Option<Instant>,
-    failures: BTreeMap<String, usize>,
-    slowest: Duration,
-}
-
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Book>>);
-
-impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn acknowledged(&self, key: String, value: String, dot: String, sent: Instant) {
-        let mut book = self.book();
-        let now = Instant::now();
-        book.slowest = book.slowest.max(now - sent);
-        if book.after.is_none() && book.since.is_some_and(|since| now >= since) {
-            book.after = Some(now);
-        }
-        book.acknowledged.insert(key, (value, dot));
-    }
-
-    async fn more(&self) {
-        let before = self.book().acknowledged.len();
-        until("writes go on", async || {
-            (self.book().acknowledged.len() >= before + WRITES_BETWEEN).then_some(())
-        })
-        .await;
-    }
-}
-
-/// Puts one new key after the other until told to stop. The client sends a put again, to the next node, when
-/// one is down or its leader is gone.
-async fn write(writer: usize, client: Client, book: Shared, stop: Arc<AtomicBool>) {
-    for i in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let (key, value) = (format!("{writer:02}-{i:06}"), format!("\"{writer}-{i}\""));
-        let sent = Instant::now();
-        let options = WriteOptions::default();
-        let put = client.put("pages", &key, "application/json", value.clone(), &options);
-        match put.await {
-            Ok(receipt) => {
-                let dot = receipt.dot;
-                book.acknowledged(key, value, dot, sent);
-            }
-            Err(error) => {
-                let kind = match error.reason() {
-                    _ if error.is_unsent() => "unreachable".to_owned(),
-                    Some(reason) => format!("{reason:?}: {error}"),
-                    None => "no answer".to_owned(),
-                };
-                *book.book().failures.entry(kind).or_default() += 1;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-}
-
-struct Load {
-    book: Shared,
-    stop: Arc<AtomicBool>,
-    writers: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Load {
-    /// Each writer prefers another node.
-    fn start(nodes: &Nodes) -> Load {
-        let (book, stop) = (Shared::default(), Arc::<AtomicBool>::default());
-        let writer = |w| {
-            let (book, stop) = (book.clone(), Arc::clone(&stop));
-            let mut addresses = nodes.addresses();
-            let preferred = w % addresses.len();
-            addresses.rotate_left(preferred);
-            let client = Client::of_region(&addresses, Settings::default()).unwrap();
-            tokio::spawn(write(w, client, book, stop))
-        };
-        let writers = (0..WRITERS).map(writer).collect();
-        Load {
-            book,
-            stop,
-            writers,
-        }
-    }
-
-    async fn end(self) -> Shared {
-        self.stop.store(true, Ordering::Relaxed);
-        for writer in self.writers {
-            writer.await.unwrap();
-        }
-        self.book
-    }
-}
+use support::nodes::Nodes;
+use support::process::Process;
+use support::{number, until};
 
 fn collections() -> serde_json::Value {
     json!([{"name": "pages", "type": "Register"}, {"name": "hits", "type": "Counter"}])
 }
 
-fn kills() -> usize {
-    let wanted = std::env::var("ATOLL_LEADER_KILLS");
-    wanted.map_or(4, |text| {
-        text.parse().expect("ATOLL_LEADER_KILLS is a number")
-    })
-}
-
-/// Every acknowledged put is on every node, and no dot was given twice.
-async fn check(nodes: &Nodes, book: &Shared) {
-    nodes.settle().await;
-    let acknowledged = book.book().acknowledged.clone();
-    let dots: HashSet<&String> = acknowledged.values().map(|(_, dot)| dot).collect();
-    assert_eq!(dots.len(), acknowledged.len(), "a dot was used twice");
-    for node in &nodes.nodes {
-        let lines = node.changes_here().await;
-        let mut there: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for line in &lines {
-            there.entry(&line.key).or_default().push(&line.dot);
-        }
-        let used: HashSet<&str> = lines.iter().map(|line| line.dot.as_str()).collect();
-        assert_eq!(
-            used.len(),
-            lines.len(),
-            "{}: a dot was used twice",
-            node.name
-        );
-        for (key, (_, dot)) in &acknowledged {
-            // Sent again and again, perhaps, and applied once.
-            let dots = there.get(key.as_str());
-            assert_eq!(dots, Some(&vec![dot.as_str()]), "{}: {key}", node.name);
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
     let mut nodes = Nodes::start(3, collections(), json!({})).await;
-    let load = Load::start(&nodes);
+    let load = Load::start(std::slice::from_ref(&nodes));
     let mut pauses = Vec::new();
-    for _ in 0..kills() {
+    for _ in 0..number("ATOLL_LEADER_KILLS", 4) {
         load.book.more().await;
         let leader = nodes.leader().await;
         let killed = Instant::now();
@@ -189,7 +52,7 @@ async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
         nodes.nodes[leader].ready().await;
     }
     let book = load.end().await;
-    check(&nodes, &book).await;
+    check(&nodes.all(), &book).await;
     pauses.sort();
     let book = book.book();
     println!(
@@ -207,7 +70,7 @@ async fn a_leader_that_dies_is_replaced_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_restarted_in_turn_under_load() {
     let mut nodes = Nodes::start(3, collections(), json!({})).await;
-    let load = Load::start(&nodes);
+    let load = Load::start(std::slice::from_ref(&nodes));
     load.book.more().await;
     let leader = nodes.leader().await;
     let others = (0..3).filter(|node| *node != leader);
@@ -218,7 +81,7 @@ async fn nodes_are_restarted_in_turn_under_load() {
         load.book.more().await;
     }
     let book = load.end().await;
-    check(&nodes, &book).await;
+    check(&nodes.all(), &book).await;
     let book = book.book();
     println!(
         "three nodes restarted in turn: {} acknowledged, longest wait {:?}, failures {:?}",
@@ -239,7 +102,7 @@ async fn a_node_that_was_away_too_long_or_lost_its_disk_is_sent_the_state() {
     put_many(&client, "a", 300).await;
     nodes.nodes[away].start();
     nodes.nodes[away].ready().await;
-    nodes.settle().await;
+    settle(&nodes.all()).await;
     let log = nodes.nodes[away].log();
     assert!(
         log.contains("state was taken over"),
@@ -264,7 +127,7 @@ async fn a_node_that_was_away_too_long_or_lost_its_disk_is_sent_the_state() {
         (is_new && votes == 3 && seen.len() == 3).then_some(())
     })
     .await;
-    nodes.settle().await;
+    settle(&nodes.all()).await;
     assert!(holds(&nodes.nodes[away], "b", 100).await);
 }
 
@@ -280,7 +143,7 @@ async fn put_many(client: &Client, prefix: &str, count: usize) {
 }
 
 /// Whether this very node has them all.
-async fn holds(node: &Node, prefix: &str, count: usize) -> bool {
+async fn holds(node: &Process, prefix: &str, count: usize) -> bool {
     let lines = node.changes_here().await;
     let keys: HashSet<&str> = lines.iter().map(|line| line.key.as_str()).collect();
     (0..count).all(|i| keys.contains(format!("{prefix}{i}").as_str()))
