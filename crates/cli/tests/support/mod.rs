@@ -4,6 +4,7 @@
 //! - [`store`]: regions of one node each; [`nodes`]: regions of several
 //! - [`ports`]: ports that no other test takes meanwhile
 //! - [`proxy`]: delays or cuts what passes between two regions
+//! - [`pace`]: writes at a fixed rate, and what they took
 //! - [`equal`]: regions compared page by page
 //! - [`history`]: which put had seen which, from the sessions that acknowledged them
 //!
@@ -19,6 +20,7 @@
 pub(crate) mod equal;
 pub(crate) mod history;
 pub(crate) mod nodes;
+pub(crate) mod pace;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -20,6 +20,8 @@ pub(crate) enum Passage {
     Open,
     /// Nothing passes for now; what was held passes once it is open again.
     Held,
+    /// As held, but only what the dialing side says.
+    HeldToSource,
     /// All connections break, and all new ones.
     Cut,
 }
@@ -103,8 +105,12 @@ async fn pass(near: TcpStream, to: SocketAddr, delay: Duration, passage: watch::
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
     tokio::join!(
-        pass_one_way(near_in, far_out, delay, passage.clone()),
-        pass_one_way(far_in, near_out, delay, passage)
+        pass_one_way(near_in, far_out, delay, passage.clone(), |passage| {
+            passage == Passage::Open
+        }),
+        pass_one_way(far_in, near_out, delay, passage, |passage| {
+            matches!(passage, Passage::Open | Passage::HeldToSource)
+        })
     );
 }
 
@@ -113,6 +119,7 @@ async fn pass_one_way(
     mut to: OwnedWriteHalf,
     delay: Duration,
     mut passage: watch::Receiver<Passage>,
+    is_open: fn(Passage) -> bool,
 ) {
     let (later, mut due) = mpsc::channel::<(Instant, Bytes)>(CHUNKS_UNDER_WAY);
     let read = async move {
@@ -129,7 +136,7 @@ async fn pass_one_way(
     let write = async move {
         while let Some((at, chunk)) = due.recv().await {
             tokio::time::sleep_until(at).await;
-            let opened = passage.wait_for(|passage| *passage == Passage::Open);
+            let opened = passage.wait_for(|passage| is_open(*passage));
             if opened.await.is_err() {
                 break;
             }
