@@ -196,6 +196,9 @@ pub struct TestingConfig {
     /// nodes can be cut off from each other.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reach: BTreeMap<String, String>,
+    /// How long the first write after a start waits to hear from a peer, in milliseconds; in place of a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers_heard_within_ms: Option<u64>,
 }
 
 /// How long an entry waits before a neighbour is asked.

@@ -17,6 +17,7 @@ mod link;
 mod members;
 mod node;
 mod nodes;
+mod past;
 mod proposer;
 mod published;
 mod raft;
@@ -28,5 +29,6 @@ pub mod telemetry;
 
 pub use config::NodeConfig;
 pub use node::Node;
+pub use past::RolledBack;
 pub use refusal::Refusal;
 pub use start::{Running, StartError};

@@ -214,6 +214,7 @@ impl Inner {
     }
 
     pub(crate) async fn propose_change(&self, command: Command) -> Result<Dot, MembersRefused> {
+        self.past.check()?;
         match self.group.propose(Proposal::new(command)).await? {
             Outcome::Changed(result) => Ok(result?),
             Outcome::Written(_) | Outcome::Merged(_) | Outcome::Configured(_) | Outcome::Done => {

@@ -24,6 +24,7 @@ use crate::link::declared::Declared;
 use crate::link::overview::{Gauge, LinkBoard};
 use crate::link::{Peers, serve};
 use crate::members::Joining;
+use crate::past::Past;
 use crate::proposer::Proposer;
 use crate::published::Published;
 use crate::raft::member::RegionNode;
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) proposer: Proposer,
     pub(crate) disk: Mutex<Option<String>>,
     pub(crate) draining: watch::Sender<bool>,
+    pub(crate) past: Past,
     /// Ledger rows that nobody has resolved, as counted a moment ago.
     pub(crate) open_conflicts: AtomicU64,
     /// What was known while this region joins.
@@ -122,6 +124,7 @@ impl Node {
     /// [`Refusal`].
     pub async fn write(&self, request: Request) -> Result<Written, Refusal> {
         let inner = &self.0;
+        inner.ask_for_the_past().await;
         inner.may_originate()?;
         inner.proposer.write(request).await
     }
@@ -253,6 +256,7 @@ impl Inner {
             Some(MemberState::Retired) => return Err(Rejection::Retired.into()),
             Some(MemberState::Joining | MemberState::Active) | None => {}
         }
+        self.past.check()?;
         if let Some(why) = self.published.failed() {
             return Err(Refusal::Failed(why.to_string()));
         }
@@ -380,6 +384,10 @@ impl Inner {
                 bytes: self.engine.disk().map_or(0, |disk| disk.used_bytes),
                 blocked_by: None,
             },
+            own_missing: self
+                .past
+                .rolled_back()
+                .map_or(0, |found| found.held - found.has),
             converged_ages: Vec::new(),
             topology: self.board.topology().map(|topology| TopologyGauge {
                 connected: topology.state != ConnectivityState::Partitioned,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use atoll_core::intent::Rejection;
 
+use crate::past::RolledBack;
+
 /// Why a write was not accepted. Nothing of it was applied, except where said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -18,6 +20,9 @@ pub enum Refusal {
         /// Whether it is ahead of its peers'.
         ahead: bool,
     },
+    /// The region is behind its own past.
+    #[error(transparent)]
+    RolledBack(#[from] RolledBack),
     /// The disk is full.
     #[error("{0}")]
     DiskFull(String),

@@ -26,6 +26,7 @@ use crate::link::overview::LinkBoard;
 use crate::members::{self, Joining};
 use crate::node::{Inner, Node};
 use crate::nodes;
+use crate::past::{self, Past};
 use crate::proposer::{self, Proposer};
 use crate::published::Published;
 use crate::raft::{self, network::Network};
@@ -209,6 +210,7 @@ impl Node {
             proposer,
             disk: Mutex::new(None),
             draining: watch::channel(false).0,
+            past: Past::default(),
             open_conflicts: AtomicU64::new(0),
             joining: Joining::default(),
             closing: CancellationToken::new(),
@@ -233,6 +235,9 @@ impl Node {
         inner
             .tasks
             .spawn_until_stopped(members::drive(Arc::clone(&inner)));
+        inner
+            .tasks
+            .spawn_until_stopped(past::watch(Arc::clone(&inner)));
         inner
             .tasks
             .spawn_until_stopped(status::count_open_conflicts(Arc::clone(&inner)));

@@ -350,6 +350,7 @@ mod tests {
                 bytes: 700,
                 blocked_by: Some("us".into()),
             },
+            own_missing: 3,
             converged_ages: vec![("us".into(), 12.0)],
             topology: Some(TopologyGauge {
                 connected: true,

@@ -156,6 +156,22 @@ impl Knowledge {
         self.rows.get(&replica).map(|row| &row.newest)
     }
 
+    /// Whether any other region was heard of.
+    #[must_use]
+    pub fn hears_of_others(&self) -> bool {
+        self.rows.keys().any(|replica| *replica != self.me)
+    }
+
+    /// The highest sequence of this region's own entries that another one is known to hold durably.
+    #[must_use]
+    pub fn held_elsewhere(&self) -> u64 {
+        let others = self.rows.iter().filter(|(replica, _)| **replica != self.me);
+        others
+            .map(|(_, row)| row.newest.get(self.me))
+            .max()
+            .unwrap_or(0)
+    }
+
     /// All rows, to be told to others.
     #[must_use]
     pub fn matrix(&self) -> Matrix {

@@ -99,6 +99,8 @@ reasons! {
     SessionNotReached = 503, "The region has not caught up with the session";
     /// The region's clock is off: it accepts no writes.
     ClockSkew = 503, "The region's clock is off, it accepts no writes";
+    /// The region's data was put back to an older state: it accepts no writes.
+    RolledBack = 503, "The region's data is older than what others have of it";
     /// The node is about to stop.
     Draining = 503, "The node is about to stop";
     /// The region has no leader at the moment.
@@ -165,6 +167,7 @@ impl Reason {
             | Reason::UnsupportedMediaType
             | Reason::Internal
             | Reason::StorageFailed
+            | Reason::RolledBack
             | Reason::ChangeUnderWay
             | Reason::OutcomeUnknown
             | Reason::WriteConcernTimeout

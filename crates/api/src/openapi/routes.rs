@@ -76,6 +76,7 @@ const WRITE_REASONS: &[Reason] = &[
     Reason::UnsupportedMediaType,
     Reason::SessionNotReached,
     Reason::ClockSkew,
+    Reason::RolledBack,
     Reason::NoLeader,
     Reason::OutcomeUnknown,
     Reason::WriteConcernTimeout,

@@ -81,6 +81,7 @@ impl From<Refusal> for Refused {
         match refusal {
             Refusal::Rejected(rejection) => rejection.into(),
             Refusal::ClockSkew { offset, ahead } => skewed(offset, ahead),
+            Refusal::RolledBack(found) => Refused::new(Reason::RolledBack, found.to_string()),
             Refusal::DiskFull(detail) => Refused::new(Reason::DiskFull, detail),
             Refusal::Draining => Refused::new(
                 Reason::Draining,

@@ -376,6 +376,7 @@ impl Inbound {
             knowledge.learn_regions(&heartbeat.regions);
             knowledge.learn_hearing(&heartbeat.hearing);
         });
+        self.node.compare_with_the_past();
     }
 
     fn timed(&mut self, from: &RegionName, pong: &Pong, now: Now) {

@@ -14,6 +14,8 @@ pub struct Gauges {
     pub clock_offsets: Vec<(String, f64)>,
     /// The log kept.
     pub log: LogGauge,
+    /// Own entries that others hold and this region does not: its data was put back to an older state.
+    pub own_missing: u64,
     /// Peer → seconds since equality with it was last proved.
     pub converged_ages: Vec<(String, f64)>,
     /// Whether there is a way between all regions; `None` while that is not known.
@@ -218,6 +220,14 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
         "Entries of log kept.",
         |gauges, tell| {
             tell(gauges.log.entries, &blocked_by(gauges));
+        },
+    );
+    counts(
+        "atoll.log.own_missing",
+        "{entry}",
+        "Own entries that others hold and this region lacks: its data was put back to an older state.",
+        |gauges, tell| {
+            tell(gauges.own_missing, &[]);
         },
     );
     seconds(
