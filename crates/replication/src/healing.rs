@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use atoll_core::{RegionName, ReplicaId, VersionVector};
 
+use crate::Now;
 use crate::hearing::Row;
 use crate::message::Carries;
 use crate::topology::Topology;
@@ -39,6 +40,8 @@ pub struct Healer {
     state: u64,
     sources: BTreeMap<RegionName, Source>,
     pub(crate) beats: BTreeMap<RegionName, (u64, Duration)>,
+    /// The own last row's, and when it was told.
+    beat: (u64, Option<Duration>),
     /// Since when everything wanted is there, and how much longer the rest is kept.
     settled: Option<(Duration, Duration)>,
 }
@@ -122,6 +125,7 @@ impl Healer {
             state: seed,
             sources: BTreeMap::new(),
             beats: BTreeMap::new(),
+            beat: (0, None),
             settled: None,
         }
     }
@@ -140,11 +144,20 @@ impl Healer {
         &self.topology
     }
 
-    /// How often a region is to tell its row.
-    #[must_use]
-    pub fn beat_every(&self) -> Duration {
-        let eighth = self.failover_after / 8;
-        eighth.clamp(Duration::from_millis(50), Duration::from_secs(1))
+    /// This region's next row, when it is time to tell it. `rows` is what is known of all, the own row included:
+    /// others may remember one of an earlier run, whose clock was ahead.
+    pub fn beat(&mut self, rows: &[Row], now: Now) -> Option<Row> {
+        let (last, told_at) = self.beat;
+        let every = self.failover_after / 8;
+        let every = every.clamp(Duration::from_millis(50), Duration::from_secs(1));
+        if told_at.is_some_and(|at| now.elapsed < at + every) {
+            return None;
+        }
+        let mine = rows.iter().find(|row| row.region == self.me);
+        let last = mine.map_or(last, |row| last.max(row.beat));
+        let beat = now.wall_ms.max(last + 1);
+        self.beat = (beat, Some(now.elapsed));
+        Some(self.row(beat))
     }
 
     /// The source of an open link said something.
@@ -212,7 +225,7 @@ impl Healer {
 
     /// What this region is to say of its links; `beat` as in [`Row`].
     #[must_use]
-    pub fn row(&self, beat: u64) -> Row {
+    pub(crate) fn row(&self, beat: u64) -> Row {
         let hears = self.sources.iter().filter_map(|(name, source)| {
             let running = source.running.as_ref()?;
             let is_steady = running.is_steady(self.failover_after / 2);
@@ -343,8 +356,11 @@ impl Healer {
                 continue;
             }
             let source = self.sources.get(name);
+            // One that was in vain before gets as long as the first one.
+            let may_answer = |since| now.saturating_sub(since) < self.failover_after / 2;
             let goes_on = source.is_some_and(|s| {
-                s.silent_since.is_none() && matches!(&s.running, Some(r) if r.role == Role::Tried)
+                let running = s.running.as_ref().filter(|r| r.role == Role::Tried);
+                running.is_some_and(|r| s.silent_since.is_none() || may_answer(r.since))
             });
             let is_due = source.is_none_or(|s| s.try_at <= now);
             if tried >= PROBES_MAX || !(goes_on || is_due) {

@@ -80,8 +80,13 @@ impl World {
     /// Every client gets to work.
     pub(crate) fn begin_round(&mut self) {
         self.is_calm = self.schedule.is_steady;
+        self.give_work(self.schedule.operations);
+    }
+
+    /// Every client has so many operations to do.
+    pub(crate) fn give_work(&mut self, operations: u64) {
         for client in 0..self.clients.len() {
-            self.clients[client].left = self.schedule.operations;
+            self.clients[client].left = operations;
             self.think(client);
         }
     }

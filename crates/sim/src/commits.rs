@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use atoll_core::layout::LayoutRefused;
+use atoll_store::region::NotChanged;
 use atoll_store::{Command, Group, Outcome};
 
 use crate::events::Event;
@@ -130,7 +132,9 @@ impl World {
                     }
                 }
                 Outcome::Configured(Err(problem)) => return Err(Violation::broken(problem)),
-                Outcome::Changed(Err(why)) => return Err(Violation::broken(why.to_string())),
+                // Somebody else was first.
+                Outcome::Changed(Err(NotChanged::Layout(LayoutRefused::Moved { .. }))) => {}
+                Outcome::Changed(Err(why)) => return Err(Violation::broken(why)),
                 Outcome::Configured(Ok(())) | Outcome::Changed(Ok(_)) | Outcome::Done => {}
             }
         }

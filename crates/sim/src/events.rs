@@ -22,8 +22,8 @@ pub(crate) enum Event {
     Apply(usize, Life),
     /// A region looks after its links.
     Tend(usize, Life),
-    /// A region dials the source of a link.
-    Dial(usize),
+    /// A region dials the source of a link, which was wanted so many times then.
+    Dial(usize, u32),
     /// The next message arrives at an end of a connection.
     Arrive(usize, End),
     /// A source looks whether there is more to send.
@@ -36,10 +36,12 @@ pub(crate) enum Event {
     Start(usize),
     /// A region goes on after a pause.
     Resume(usize),
-    /// Two regions reach each other again.
+    /// The first region reaches the second again.
     Heal(usize, usize),
     /// A link is as fast as before.
     SpeedUp(usize, usize),
+    /// Whether there is a way is looked at.
+    Look,
 }
 
 /// An end of a connection.
@@ -61,7 +63,7 @@ impl Event {
             | Event::Tend(region, life) => Some((region, life)),
             Event::Act(_)
             | Event::GiveUp(..)
-            | Event::Dial(_)
+            | Event::Dial(..)
             | Event::Arrive(..)
             | Event::Pump(_)
             | Event::Lost(..)
@@ -69,7 +71,8 @@ impl Event {
             | Event::Start(_)
             | Event::Resume(_)
             | Event::Heal(..)
-            | Event::SpeedUp(..) => None,
+            | Event::SpeedUp(..)
+            | Event::Look => None,
         }
     }
 }

@@ -39,14 +39,15 @@ impl World {
         let until = self.dice.ms(1, most);
         match kind {
             FaultKind::DropStream => self.drop_stream(),
-            FaultKind::PartitionPair => self.part(place, &[other], until),
+            FaultKind::PartitionPair => self.part(place, &[other], Some(until)),
+            FaultKind::CutOneWay => self.cut_one_way(place, other, Some(until)),
             FaultKind::PartitionRegion => {
                 let others: Vec<usize> = (0..count).filter(|p| *p != place).collect();
-                self.part(place, &others, until);
+                self.part(place, &others, Some(until));
             }
             FaultKind::Pause => self.pause(place, until),
-            FaultKind::Crash => self.crash(place, until)?,
-            FaultKind::Restart => self.stop(place, until)?,
+            FaultKind::Crash => self.crash(place, Some(until))?,
+            FaultKind::Restart => self.stop(place, Some(until))?,
             FaultKind::ClockJump => {
                 self.trace(|_| format!("the clock of r{place} jumps"));
                 self.places[place].clock.jump(&mut self.dice);
@@ -54,10 +55,11 @@ impl World {
             FaultKind::SlowLink => {
                 self.trace(|_| format!("r{place} to r{other} is slow"));
                 self.reach.slow_down(place, other);
+                self.disturb();
                 self.time.after(until, Event::SpeedUp(place, other));
             }
             FaultKind::Redeclare => self.redeclare(),
-            FaultKind::Relink => self.relink(),
+            FaultKind::Relink => self.relink(place),
             FaultKind::Trim => self.trim(place),
             // These happen where messages arrive and where proposals are made.
             FaultKind::Duplicate | FaultKind::FailProposals => {}
@@ -71,27 +73,48 @@ impl World {
         if !live.is_empty() {
             let connection = *self.dice.pick(&live);
             self.trace(|_| format!("connection {connection} breaks"));
+            self.disturb();
             self.cut(connection, false);
         }
     }
 
-    fn part(&mut self, place: usize, others: &[usize], until: Duration) {
-        self.trace(|_| format!("r{place} does not reach {others:?}"));
+    /// A region and others do not reach each other; without `until`, for good.
+    fn part(&mut self, place: usize, others: &[usize], until: Option<Duration>) {
+        self.trace(|_| format!("r{place} and {others:?} do not reach each other"));
         for &other in others {
-            self.reach.part(place, other);
-            self.time.after(until, Event::Heal(place, other));
+            self.bar(place, other, until);
+            self.bar(other, place, until);
         }
-        // Streams break, or stand still and go on.
+        self.break_sometimes(place);
+    }
+
+    fn cut_one_way(&mut self, caller: usize, called: usize, until: Option<Duration>) {
+        self.trace(|_| format!("r{caller} does not reach r{called}"));
+        self.bar(caller, called, until);
+        self.break_sometimes(caller);
+    }
+
+    fn bar(&mut self, caller: usize, called: usize, until: Option<Duration>) {
+        self.disturb();
+        self.reach.part(caller, called);
+        if let Some(until) = until {
+            self.time.after(until, Event::Heal(caller, called));
+        }
+    }
+
+    /// Streams break, or stand still and go on.
+    fn break_sometimes(&mut self, place: usize) {
         if self.dice.one_in(2) {
             self.cut_all(place, false);
         }
     }
 
-    pub(crate) fn heal(&mut self, a: usize, b: usize) {
-        self.reach.join(a, b);
-        if self.reach.is_open(a, b) {
-            self.trace(|_| format!("r{a} and r{b} reach each other"));
-            self.let_through(a);
+    pub(crate) fn heal(&mut self, caller: usize, called: usize) {
+        self.reach.join(caller, called);
+        self.disturb();
+        if self.reach.is_open(caller, called) {
+            self.trace(|_| format!("r{caller} reaches r{called}"));
+            self.let_through(caller);
         }
     }
 
@@ -99,6 +122,7 @@ impl World {
         if self.places[place].serves() {
             self.trace(|_| format!("r{place} stands still"));
             self.places[place].is_paused = true;
+            self.disturb();
             self.time.after(until, Event::Resume(place));
         }
     }
@@ -109,7 +133,9 @@ impl World {
             return;
         }
         here.is_paused = false;
-        for event in std::mem::take(&mut here.put_off) {
+        let put_off = std::mem::take(&mut here.put_off);
+        self.disturb();
+        for event in put_off {
             self.time.after(Duration::ZERO, event);
         }
         self.let_through(place);
@@ -121,7 +147,7 @@ impl World {
     }
 
     /// The power goes: what was not flushed is in the Raft log or gone, and so may be the end of that.
-    fn crash(&mut self, place: usize, until: Duration) -> Result<(), Violation> {
+    fn crash(&mut self, place: usize, until: Option<Duration>) -> Result<(), Violation> {
         if self.places[place].node.is_none() {
             return Ok(());
         }
@@ -138,7 +164,7 @@ impl World {
     }
 
     /// A stop in good order.
-    fn stop(&mut self, place: usize, until: Duration) -> Result<(), Violation> {
+    fn stop(&mut self, place: usize, until: Option<Duration>) -> Result<(), Violation> {
         if !self.places[place].serves() {
             return Ok(());
         }
@@ -151,7 +177,7 @@ impl World {
         &mut self,
         place: usize,
         left: MemoryEngine,
-        until: Duration,
+        until: Option<Duration>,
     ) -> Result<(), Violation> {
         let here = &mut self.places[place];
         here.node = None;
@@ -161,8 +187,16 @@ impl World {
         let before = std::mem::replace(&mut here.disk, Arc::new(left));
         self.spoil(place, &before)?;
         self.cut_all(place, true);
+        for link in 0..self.links.len() {
+            if self.links[link].to == place {
+                self.drop_link(link);
+            }
+        }
         self.drop_clients(place);
-        self.time.after(until, Event::Start(place));
+        self.disturb();
+        if let Some(until) = until {
+            self.time.after(until, Event::Start(place));
+        }
         Ok(())
     }
 
@@ -194,12 +228,41 @@ impl World {
         self.ask(place, Asked::Command(Command::Trim { before, rows_max }));
     }
 
+    /// Nothing more goes wrong for now, but some regions are dead or cut off, and stay so.
+    pub(crate) fn hold(&mut self) -> Result<(), Violation> {
+        self.is_calm = true;
+        self.reach.speed_up_all();
+        let count = self.places.len();
+        for _ in 0..1 + self.dice.index(count / 2) {
+            let place = self.dice.index(count);
+            let other = (place + 1 + self.dice.index(count - 1)) % count;
+            match self.dice.below(4) {
+                0 => {
+                    self.places[place].stays_down = true;
+                    self.resume(place);
+                    self.crash(place, None)?;
+                }
+                1 => self.part(place, &[other], None),
+                _ => self.cut_one_way(place, other, None),
+            }
+        }
+        for place in 0..count {
+            self.resume(place);
+            if !self.places[place].stays_down {
+                self.start(place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Everything is well again, and stays so.
     pub(crate) fn calm_down(&mut self) -> Result<(), Violation> {
         self.is_calm = true;
         self.reach.mend();
+        self.disturb();
         for place in 0..self.places.len() {
             self.resume(place);
+            self.places[place].stays_down = false;
             self.start(place)?;
             self.declare(place);
             self.let_through(place);

@@ -1,13 +1,13 @@
 //! Torments: seeded schedules of faults against the real core, replication and store.
 //!
 //! A seed stands for a schedule: two to seven regions in some topology, clients with sessions, and faults
-//! (drop, duplicate, reorder, delay, partition, pause, crash with a torn tail, clock jump, change of policy
-//! or topology). Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
+//! (drop, duplicate, reorder, delay, partition, one-way cut, pause, crash with a torn tail, clock jump, change
+//! of policy or topology). Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
 //! When a schedule is over, everything heals, and the [`invariants`] are checked.
 //!
-//! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played
+//! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played, in [`rounds`]
 //! - [`node`]: one region; [`clients`], [`commits`], [`faults`]: what happens to it
-//! - [`links`], [`sources`], [`tending`], [`stand_ins`], [`topology_change`]: how regions talk
+//! - [`links`], [`sources`], [`tending`], [`healing`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
 //!
@@ -22,6 +22,7 @@ mod commits;
 mod dice;
 mod events;
 mod faults;
+mod healing;
 mod intents;
 mod invariants;
 mod links;
@@ -31,13 +32,12 @@ mod mischief_tests;
 mod node;
 pub mod proxy;
 mod reach;
+mod rounds;
 mod schedule;
 mod snapshot;
 mod sources;
-mod stand_ins;
 mod tending;
 mod topology;
-mod topology_change;
 pub mod torture;
 mod world;
 
@@ -75,7 +75,7 @@ pub struct Report {
     pub crashes: u64,
     /// Connections made.
     pub connections: u64,
-    /// Links that another one stood in for.
+    /// Links that stood in for others.
     pub stand_ins: u64,
     /// `Stable` commands.
     pub stable: u64,

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use atoll_core::ReplicaId;
 use atoll_replication::backoff::Backoff;
 use atoll_replication::delivery::LinkId;
 use atoll_replication::frame::{Decoder, LinkMessage};
+use atoll_replication::healing::Pull;
 use atoll_replication::message::{
     Batch, Carries, Downstream, Hello, LINK_VERSION, Upstream, Welcome,
 };
@@ -20,24 +22,21 @@ use atoll_replication::source::Source;
 use crate::events::{End, Event, Life};
 use crate::invariants::Violation;
 use crate::schedule::FaultKind;
-use crate::topology::Edge;
 use crate::world::{STORE, World};
 
 const REDIAL_FROM: Duration = Duration::from_millis(20);
 const REDIAL_TO: Duration = Duration::from_millis(500);
-/// A link, declared or standing in for one.
+
+/// A link that its target's healer wants, or wanted once.
 pub(crate) struct Link {
-    pub(crate) edge: Edge,
-    /// What it carries now.
-    pub(crate) carries: Carries,
-    pub(crate) is_declared: bool,
-    /// Not wanted any more.
-    pub(crate) is_retired: bool,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// What is wanted of it now; `None`: nothing any more.
+    pub(crate) wanted: Option<Pull>,
+    /// How many times it came to be wanted: dials of earlier times are void.
+    pub(crate) wants: u32,
     pub(crate) connection: Option<usize>,
     backoff: Backoff,
-    /// When the target last heard from it.
-    pub(crate) heard_at: Duration,
-    pub(crate) stand_in: Option<usize>,
 }
 
 /// One connection of a link.
@@ -66,8 +65,11 @@ pub(crate) struct TargetEnd {
     decoder: Decoder<Downstream>,
     pub(crate) life: Life,
     pub(crate) is_welcome: bool,
+    /// When it last heard from the source, or dialled.
+    pub(crate) heard_at: Duration,
     /// What it asked for when it dialled.
     carries: Carries,
+    pruned: Vec<ReplicaId>,
     /// What was acknowledged.
     pub(crate) told_consumed: u64,
     pub(crate) told_revision: u64,
@@ -82,16 +84,14 @@ struct Pipe {
 }
 
 impl Link {
-    pub(crate) fn new(edge: Edge, is_declared: bool, seed: u64) -> Self {
+    pub(crate) fn new(from: usize, to: usize, seed: u64) -> Self {
         Link {
-            edge,
-            carries: edge.carries,
-            is_declared,
-            is_retired: false,
+            from,
+            to,
+            wanted: None,
+            wants: 0,
             connection: None,
             backoff: Backoff::new(REDIAL_FROM, REDIAL_TO, seed),
-            heard_at: Duration::ZERO,
-            stand_in: None,
         }
     }
 }
@@ -114,22 +114,46 @@ impl Connection {
 }
 
 impl World {
-    /// A target dials its source.
-    pub(crate) fn dial(&mut self, link: usize) -> Result<(), Violation> {
-        let Edge { from, to, .. } = self.links[link].edge;
-        if self.links[link].connection.is_some()
-            || self.links[link].is_retired
-            || self.places[to].node.is_none()
-        {
-            return Ok(());
+    /// A target dials its source, if the link is still wanted as it was when that was planned.
+    pub(crate) fn dial(&mut self, link: usize, wants: u32) {
+        let one = &mut self.links[link];
+        let (from, to) = (one.from, one.to);
+        let Some(pull) = one.wanted.as_ref().filter(|_| one.wants == wants) else {
+            return;
+        };
+        let (carries, is_quiet) = (pull.carries, pull.is_quiet);
+        let Some(node) = &self.places[to].node else {
+            return;
+        };
+        if one.connection.is_some() {
+            return;
         }
-        let reaches = self.reach.is_open(from, to) && self.places[from].serves();
+        let reaches = self.reach.is_open(to, from) && self.places[from].serves();
         if !reaches || self.places[to].is_paused {
-            let delay = self.links[link].backoff.failed();
-            self.time.after(delay, Event::Dial(link));
-            return Ok(());
+            let delay = one.backoff.failed();
+            self.time.after(delay, Event::Dial(link, wants));
+            return;
         }
+        let pruned = if is_quiet && carries == Carries::Everything {
+            let source = &self.places[from].region;
+            let is_its = |origin: &ReplicaId| node.knowledge.region(*origin) == Some(source);
+            let brought = node.inbox.brought().into_iter();
+            brought.filter(|origin| !is_its(origin)).collect()
+        } else {
+            Vec::new()
+        };
+        let hello = Hello {
+            version: u32::from(LINK_VERSION),
+            store: STORE,
+            region: self.places[to].region.clone(),
+            replica: self.places[to].replica,
+            vector: node.inbox.vector().clone(),
+            carries,
+            credit_bytes: self.schedule.credit_bytes,
+            pruned: pruned.clone(),
+        };
         let connection = self.connections.len();
+        one.connection = Some(connection);
         self.connections.push(Connection {
             link,
             from,
@@ -142,26 +166,14 @@ impl World {
                 decoder: Decoder::new(),
                 life: self.places[to].life,
                 is_welcome: false,
-                carries: self.links[link].carries,
+                heard_at: self.time.now(),
+                carries,
+                pruned,
                 told_consumed: 0,
                 told_revision: 0,
             }),
         });
         self.report.connections += 1;
-        self.links[link].connection = Some(connection);
-        let Some(node) = &self.places[to].node else {
-            return Ok(());
-        };
-        let hello = Hello {
-            version: u32::from(LINK_VERSION),
-            store: STORE,
-            region: self.schedule.regions[to].clone(),
-            replica: self.places[to].replica,
-            vector: node.inbox.vector().clone(),
-            carries: self.links[link].carries,
-            credit_bytes: self.schedule.credit_bytes,
-            pruned: Vec::new(),
-        };
         self.trace(|w| {
             format!(
                 "connection {connection} of r{from}:r{to} from {}",
@@ -169,7 +181,6 @@ impl World {
             )
         });
         self.transmit(connection, End::Source, &Upstream::Hello(hello));
-        Ok(())
     }
 
     /// Puts a message on its way.
@@ -212,9 +223,10 @@ impl World {
     }
 
     pub(crate) fn arrive(&mut self, connection: usize, end: End) -> Result<(), Violation> {
-        let (here, there) = self.connections[connection].places(end);
-        let passes = self.reach.is_open(here, there) && self.places[here].serves();
+        let (here, _) = self.connections[connection].places(end);
         let one = &mut self.connections[connection];
+        let is_open = self.reach.is_open(one.to, one.from);
+        let passes = is_open && self.places[here].serves();
         let is_cut = one.is_cut;
         let pipe = one.pipe(end);
         pipe.is_planned = false;
@@ -250,7 +262,7 @@ impl World {
         let now = self.now_at(place);
         let me = Welcome {
             store: STORE,
-            region: self.schedule.regions[place].clone(),
+            region: self.places[place].region.clone(),
             replica: self.places[place].replica,
         };
         let limits = self.schedule.source.clone();
@@ -270,6 +282,7 @@ impl World {
                 if let (Some(ack), Some(node)) = (ack, &mut self.places[place].node) {
                     node.knowledge.learn(target, &ack.vector);
                     node.knowledge.learn_matrix(&ack.known);
+                    node.knowledge.learn_hearing(&ack.hearing);
                 }
             }
         }
@@ -299,21 +312,30 @@ impl World {
 
     fn on_downstream(&mut self, connection: usize, frame: Downstream) -> Result<(), Violation> {
         let Connection { link, from, to, .. } = self.connections[connection];
-        self.links[link].heard_at = self.time.now();
+        let now = self.time.now();
         let id = LinkId(connection as u64);
-        let sender = self.places[from].replica;
-        let carries = self.links[link].carries;
+        let (sender, source) = (self.places[from].replica, self.places[from].region.clone());
+        let wanted = self.links[link].wanted.as_ref();
+        let (Some(carries), Some(end)) = (
+            wanted.map(|pull| pull.carries),
+            &mut self.connections[connection].target,
+        ) else {
+            return Ok(());
+        };
+        end.heard_at = now;
+        let is_welcome = end.is_welcome;
         let Some(node) = &mut self.places[to].node else {
             return Ok(());
         };
+        if is_welcome {
+            node.healing.healer.heard(&source, now);
+        }
         match frame {
             Downstream::Welcome(welcome) => {
-                let Some(end) = &mut self.connections[connection].target else {
-                    return Ok(());
-                };
                 end.is_welcome = true;
                 // What the link is to carry may have changed since the target dialled.
-                node.inbox.open(id, welcome.replica, end.carries, &[]);
+                node.inbox
+                    .open(id, welcome.replica, end.carries, &end.pruned);
                 node.inbox.carry(id, carries);
                 let region = (welcome.replica, welcome.region);
                 node.knowledge.learn_regions([&region]);
@@ -321,9 +343,13 @@ impl World {
             }
             Downstream::Heartbeat(heartbeat) => {
                 node.inbox.on_heartbeat(id, &heartbeat);
+                let applied = &node.region.applied().vector;
+                let healer = &mut node.healing.healer;
+                healer.announced(&source, sender, &heartbeat.vector, applied, now);
                 node.knowledge.learn(sender, &heartbeat.vector);
                 node.knowledge.learn_matrix(&heartbeat.known);
                 node.knowledge.learn_regions(&heartbeat.regions);
+                node.knowledge.learn_hearing(&heartbeat.hearing);
             }
             Downstream::Batch(batch) => {
                 let doubles = !self.is_calm
@@ -401,8 +427,9 @@ impl World {
                 {
                     node.inbox.close(LinkId(connection as u64));
                 }
-                let delay = self.links[link].backoff.failed();
-                self.time.after(delay, Event::Dial(link));
+                let one = &mut self.links[link];
+                let (delay, wants) = (one.backoff.failed(), one.wants);
+                self.time.after(delay, Event::Dial(link, wants));
             }
         }
     }
@@ -424,19 +451,39 @@ impl World {
                     End::Target
                 };
                 self.lost(connection, end);
-            } else if !self.reach.is_open(from, to) {
+            } else if !self.reach.is_open(to, from) {
                 self.cut(connection, false);
             }
         }
     }
 
-    /// Whether every link has a connection that both ends have agreed on.
+    /// Whether the target of a connection was welcomed.
+    pub(crate) fn is_welcome(&self, connection: usize) -> bool {
+        let end = self.connections[connection].target.as_ref();
+        end.is_some_and(|end| end.is_welcome)
+    }
+
+    /// Whether every link that is wanted has a connection that both ends have agreed on.
     pub(crate) fn all_links_stand(&self) -> bool {
-        self.links.iter().all(|link| {
-            let connection = link.connection.map(|c| &self.connections[c]);
-            let end = connection.and_then(|c| c.target.as_ref());
-            end.is_some_and(|end| end.is_welcome)
-        })
+        let mut wanted = self.links.iter().filter(|link| link.wanted.is_some());
+        wanted.all(|link| link.connection.is_some_and(|c| self.is_welcome(c)))
+    }
+
+    /// A target takes a source that says nothing for too long for dead, and dials again.
+    pub(crate) fn end_silent(&mut self, place: usize) {
+        let before = self.time.now().checked_sub(self.schedule.silence_max);
+        for link in 0..self.links.len() {
+            let Link { to, connection, .. } = self.links[link];
+            let Some(connection) = connection.filter(|_| to == place) else {
+                continue;
+            };
+            let target = self.connections[connection].target.as_ref();
+            if target.is_some_and(|end| before.is_some_and(|before| end.heard_at < before)) {
+                self.trace(|_| format!("connection {connection} is silent"));
+                self.cut(connection, false);
+                self.lost(connection, End::Target);
+            }
+        }
     }
 
     /// Connections that are not broken.

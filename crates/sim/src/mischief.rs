@@ -43,6 +43,10 @@ pub(crate) enum Mischief {
     SendTwice,
     /// A region takes for stable whatever all others are known to have.
     TrustTheNewest,
+    /// Regions pull from none but those declared.
+    NeverStandIn,
+    /// Regions drop what is not wanted any more at once.
+    DropAtOnce,
 }
 
 impl World {

@@ -97,6 +97,16 @@ fn stability_notices_a_region_that_trusts_the_newest() {
 }
 
 #[test]
+fn always_a_way_notices_links_that_nothing_stands_in_for() {
+    check(Mischief::NeverStandIn, "always-a-way");
+}
+
+#[test]
+fn always_a_way_notices_links_that_are_dropped_at_once() {
+    check(Mischief::DropAtOnce, "always-a-way");
+}
+
+#[test]
 fn a_seed_gives_the_same_schedule_every_time() {
     use std::cell::RefCell;
     use std::rc::Rc;

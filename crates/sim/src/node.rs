@@ -21,6 +21,7 @@ use atoll_store::records::applied::Applied;
 use atoll_store::{Command, Group, Region, Request, StoreError};
 
 use crate::dice::Dice;
+use crate::healing::Healing;
 use crate::invariants::Violation;
 
 /// Bytes of remote entries in one proposal.
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) region: Region,
     pub(crate) inbox: Inbox,
     pub(crate) knowledge: Knowledge,
+    pub(crate) healing: Healing,
     raft: RaftLog,
     reader: LogReader,
     asked: Vec<Asked>,
@@ -62,6 +64,7 @@ impl Node {
     pub(crate) fn start(
         disk: &Arc<MemoryEngine>,
         limits: InboxLimits,
+        healing: Healing,
         dice: &mut Dice,
     ) -> Result<(Node, Vec<Group>), Violation> {
         let engine: Arc<dyn Engine> = Arc::clone(disk) as _;
@@ -82,6 +85,7 @@ impl Node {
         let mut node = Node {
             inbox: Inbox::new(VersionVector::new(), limits.clone()),
             knowledge: Knowledge::new(replica),
+            healing,
             region,
             raft,
             reader: LogReader::new(engine),

@@ -1,14 +1,17 @@
 //! Which regions reach each other, and how fast.
+//!
+//! A connection is opened by one region to another. A cut may go one way: the first does not reach the second
+//! with connections that it opens, while those that the second opens to the first are well.
 
 use std::time::Duration;
 
 /// How much slower a slow link is.
 const SLOWDOWN: u32 = 20;
 
-/// Partitions and slow links that are there now.
+/// Cuts and slow links that are there now.
 #[derive(Debug)]
 pub(crate) struct Reach {
-    /// How many partitions lie between two regions.
+    /// How many cuts keep one region from opening connections to another.
     parted: Vec<Vec<u32>>,
     slow: Vec<Vec<bool>>,
 }
@@ -21,19 +24,18 @@ impl Reach {
         }
     }
 
-    /// Whether messages pass between two regions.
-    pub(crate) fn is_open(&self, a: usize, b: usize) -> bool {
-        self.parted[a][b] == 0
+    /// Whether connections that `caller` opens to `called` are well.
+    pub(crate) fn is_open(&self, caller: usize, called: usize) -> bool {
+        self.parted[caller][called] == 0
     }
 
-    pub(crate) fn part(&mut self, a: usize, b: usize) {
-        self.parted[a][b] += 1;
-        self.parted[b][a] = self.parted[a][b];
+    pub(crate) fn part(&mut self, caller: usize, called: usize) {
+        self.parted[caller][called] += 1;
     }
 
-    pub(crate) fn join(&mut self, a: usize, b: usize) {
-        self.parted[a][b] = self.parted[a][b].saturating_sub(1);
-        self.parted[b][a] = self.parted[a][b];
+    pub(crate) fn join(&mut self, caller: usize, called: usize) {
+        let cuts = &mut self.parted[caller][called];
+        *cuts = cuts.saturating_sub(1);
     }
 
     pub(crate) fn slow_down(&mut self, from: usize, to: usize) {
@@ -42,6 +44,11 @@ impl Reach {
 
     pub(crate) fn speed_up(&mut self, from: usize, to: usize) {
         self.slow[from][to] = false;
+    }
+
+    /// No link is slow any more.
+    pub(crate) fn speed_up_all(&mut self) {
+        self.slow.iter_mut().for_each(|row| row.fill(false));
     }
 
     /// How long a message takes that usually takes `usual`.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use atoll_core::{CollectionName, CollectionSpec, DataType, Policy, RegionName, UpdateDelete};
 use atoll_replication::delivery::InboxLimits;
 use atoll_replication::source::SourceLimits;
+use atoll_replication::topology::{Shape, Topology};
 
 use crate::clock::WallClock;
 use crate::dice::Dice;
-use crate::topology::{Edge, Shape};
+use crate::topology;
 
 /// A way in which things go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) enum FaultKind {
     PartitionPair,
     /// A region reaches nobody for a while.
     PartitionRegion,
+    /// A region cannot open connections to another for a while; the other can.
+    CutOneWay,
     /// A region stands still for a while.
     Pause,
     /// A region loses power, and the end of what it had not synced.
@@ -46,10 +49,11 @@ pub(crate) enum FaultKind {
 }
 
 impl FaultKind {
-    const ALL: [FaultKind; 13] = [
+    const ALL: [FaultKind; 14] = [
         FaultKind::DropStream,
         FaultKind::PartitionPair,
         FaultKind::PartitionRegion,
+        FaultKind::CutOneWay,
         FaultKind::Pause,
         FaultKind::Crash,
         FaultKind::Restart,
@@ -66,9 +70,9 @@ impl FaultKind {
 /// A schedule, not yet played.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    pub(crate) shape: Shape,
+    /// The topology that regions are configured with.
+    pub(crate) topology: Topology,
     pub(crate) regions: Vec<RegionName>,
-    pub(crate) edges: Vec<Edge>,
     pub(crate) clocks: Vec<WallClock>,
     /// Longest time until a region is there.
     pub(crate) late_ms: u64,
@@ -93,7 +97,13 @@ pub(crate) struct Schedule {
     /// How often a region looks after its links.
     pub(crate) tend_ms: u64,
     /// How long a link is silent before another one stands in.
-    pub(crate) failover_after: Option<Duration>,
+    pub(crate) failover_after: Duration,
+    /// How long a connection is silent before it is given up.
+    pub(crate) silence_max: Duration,
+    /// In each round some regions stay dead or cut off while clients go on.
+    pub(crate) holds: bool,
+    /// In the end the links are looked at, too.
+    pub(crate) awaits_return: bool,
     /// Longest time that each step of a commit takes.
     pub(crate) commit_ms: u64,
     /// Commits between two flushes, on average.
@@ -107,21 +117,27 @@ impl Schedule {
         let count = *dice.pick(&[2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7]);
         let regions: Vec<RegionName> = (0..count).map(region_name).collect();
         let is_steady = dice.one_in(6);
-        let shape = Shape::draw(dice);
         let clients = 1 + dice.index(5);
         let most_operations = if count > 4 { 70 } else { 150 };
         let rounds = if dice.one_in(4) { 2 } else { 1 };
         let operations = dice.between(30, most_operations) / (clients as u64 * u64::from(rounds));
+        let topology = topology::draw(&regions, dice);
+        let latency_ms = latencies(count, is_steady, dice);
+        let mut source = source_limits(is_steady, dice);
+        let tend_ms = *dice.pick(&[20, 40, 80]);
+        let failover_after = failover_after(&latency_ms, &source, tend_ms, dice);
+        // What is slow need not be looked at often.
+        source.heartbeat_min = source.heartbeat_min.max(failover_after / 16);
+        let tend_ms = tend_ms.max(millis(failover_after / 24));
         Schedule {
-            shape,
-            edges: shape.edges(count, dice),
+            topology,
             clocks: (0..count).map(|_| WallClock::draw(dice)).collect(),
             late_ms: if is_steady {
                 0
             } else {
                 *dice.pick(&[0, 0, 0, 400])
             },
-            latency_ms: latencies(count, is_steady, dice),
+            latency_ms,
             collections: declare(&types(dice), &regions, dice),
             keys: dice.between(1, 3),
             clients,
@@ -132,11 +148,13 @@ impl Schedule {
             fault_every_ms: *dice.pick(&[30, 120, 500]),
             is_steady,
             inbox: inbox_limits(is_steady, dice),
-            source: source_limits(is_steady, dice),
+            source,
             credit_bytes: *dice.pick(&[600, 4_000, 64 << 10, 4 << 20, 4 << 20]),
-            tend_ms: *dice.pick(&[20, 40, 80]),
-            failover_after: (!is_steady && dice.one_in(2))
-                .then(|| Duration::from_millis(*dice.pick(&[100, 300]))),
+            tend_ms,
+            failover_after,
+            silence_max: failover_after * *dice.pick(&[1, 2]),
+            holds: !is_steady && count > 2 && dice.one_in(3),
+            awaits_return: dice.one_in(4),
             commit_ms: *dice.pick(&[0, 1, 5, 20]),
             flush_every: *dice.pick(&[2, 8, 40]),
             stable_every: *dice.pick(&[2, 8, 40]),
@@ -146,7 +164,17 @@ impl Schedule {
 
     /// Whether copies per entry are promised to be few: what links carry leaves no choice, and nothing fails.
     pub(crate) fn counts_copies(&self) -> bool {
-        self.is_steady && matches!(self.shape, Shape::AllToAll | Shape::Ring)
+        self.is_steady && matches!(self.topology.shape(), Shape::AllToAll | Shape::Ring { .. })
+    }
+
+    /// Within this time after the last change there is a way; see [`crate::invariants::always_a_way`].
+    pub(crate) fn way_within(&self) -> Duration {
+        let hop = slowest(&self.latency_ms)
+            + self.source.heartbeat_min
+            + Duration::from_millis(2 * self.tend_ms)
+            + self.failover_after / 8;
+        let hops = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
+        9 * self.failover_after + 2 * hops * hop + Duration::from_secs(1)
     }
 }
 
@@ -204,15 +232,39 @@ fn faults(dice: &mut Dice) -> Vec<FaultKind> {
 
 fn latencies(count: usize, is_steady: bool, dice: &mut Dice) -> Vec<Vec<(u64, u64)>> {
     let base = *dice.pick(&[1, 10, 80]);
+    let (far, jitter) = *dice.pick(&[(2, 2), (3, 2), (3, 3), (4, 3), (5, 3)]);
     let mut latency = || {
         if is_steady {
             return (base, base + 5);
         }
-        let least = *dice.pick(&[1, 5, 20, 80, 250]);
-        (least, least + *dice.pick(&[0, 3, 50]))
+        let least = *dice.pick(&[1, 5, 20, 80, 250][..far]);
+        (least, least + *dice.pick(&[0, 3, 50][..jitter]))
     };
     let mut from_one = || (0..count).map(|_| latency()).collect();
     (0..count).map(|_| from_one()).collect()
+}
+
+/// Several round trips, and time for heartbeats between them: a link that is only slow is not silent.
+fn failover_after(
+    latency_ms: &[Vec<(u64, u64)>],
+    source: &SourceLimits,
+    tend_ms: u64,
+    dice: &mut Dice,
+) -> Duration {
+    let least = 5 * slowest(latency_ms)
+        + 2 * source.heartbeat_min
+        + Duration::from_millis(4 * tend_ms + 100);
+    least * *dice.pick(&[1, 2])
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The longest that a message takes.
+fn slowest(latency_ms: &[Vec<(u64, u64)>]) -> Duration {
+    let all = latency_ms.iter().flatten().map(|(_, most)| *most);
+    Duration::from_millis(all.max().unwrap_or_default())
 }
 
 fn inbox_limits(is_steady: bool, dice: &mut Dice) -> InboxLimits {
@@ -252,16 +304,15 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} regions, {:?}, {} clients with {} operations in each of {} rounds, {} keys",
+            "{} regions, {} clients with {} operations in each of {} rounds, {} keys",
             self.regions.len(),
-            self.shape,
             self.clients,
             self.operations,
             self.rounds,
             self.keys
         )?;
-        let links: Vec<String> = self.edges.iter().map(ToString::to_string).collect();
-        writeln!(f, "links {}", links.join(" "))?;
+        writeln!(f, "{:?}", self.topology.shape())?;
+        writeln!(f, "failover after {:?}", self.failover_after)?;
         writeln!(
             f,
             "faults {:?} every {} ms",

@@ -14,12 +14,14 @@ use crate::node::Asked;
 use crate::world::World;
 
 impl World {
-    /// A region looks after its links: acknowledges, asks, finds stand-ins; and says what is stable.
+    /// A region looks after its links: has them come and go, acknowledges, asks; and says what is stable.
     pub(crate) fn tend(&mut self, place: usize) -> Result<(), Violation> {
         let (now, life) = (self.time.now(), self.places[place].life);
         let tend_ms = self.schedule.tend_ms;
         self.time
             .after(Duration::from_millis(tend_ms), Event::Tend(place, life));
+        self.end_silent(place);
+        self.supervise(place);
         let Some(node) = &mut self.places[place].node else {
             return Ok(());
         };
@@ -34,11 +36,8 @@ impl World {
         if self.dice.one_in(self.schedule.stable_every) {
             self.say_what_is_stable(place)?;
         }
-        if let Some(after) = self.schedule.failover_after {
-            self.find_stand_ins(place, after);
-        }
         self.commit(place);
-        Ok(())
+        self.pump_all(place)
     }
 
     /// Copies count from when all links stand.
@@ -92,6 +91,7 @@ impl World {
         if is_news {
             end.told_revision = revision;
             ack.known = node.knowledge.matrix();
+            ack.hearing = node.knowledge.hearing();
         }
         self.transmit(connection, End::Source, &Upstream::Ack(ack));
     }

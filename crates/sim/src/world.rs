@@ -14,7 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_core::{CollectionSpec, Dot, ReplicaId, StoreId, Timestamp, VersionVector, wire};
+use atoll_core::{
+    CollectionSpec, Dot, RegionName, ReplicaId, StoreId, Timestamp, VersionVector, wire,
+};
 use atoll_replication::Now;
 use atoll_replication::frame::Encoder;
 use atoll_store::engine::MemoryEngine;
@@ -25,10 +27,11 @@ use crate::clients::Client;
 use crate::clock::WallClock;
 use crate::dice::Dice;
 use crate::events::{Event, Life, Timeline};
+use crate::healing::Healing;
 use crate::invariants::causal_order::Order;
 use crate::invariants::copies::Copies;
 use crate::invariants::no_resurrection::Gone;
-use crate::invariants::{Violation, convergence, hlc, no_loss, stability};
+use crate::invariants::{Violation, hlc, no_loss, stability};
 use crate::links::{Connection, Link};
 use crate::mischief::Mischief;
 use crate::node::{Asked, Node};
@@ -37,8 +40,6 @@ use crate::schedule::Schedule;
 use crate::{Report, Trace};
 
 pub(crate) const STORE: StoreId = StoreId(0x00A7_0110);
-/// Longest time that a store may take to come to rest once everything is well again.
-const REST_WITHIN: Duration = Duration::from_secs(600);
 
 /// A schedule being played.
 pub(crate) struct World {
@@ -50,6 +51,8 @@ pub(crate) struct World {
     pub(crate) connections: Vec<Connection>,
     pub(crate) clients: Vec<Client>,
     pub(crate) reach: Reach,
+    /// From when on there must be a way, unless something changes in who reaches whom.
+    pub(crate) ways_from: Duration,
     pub(crate) book: Book,
     pub(crate) report: Report,
     /// Nothing goes wrong any more.
@@ -70,12 +73,15 @@ pub(crate) struct World {
 
 /// Where a region is: what stays when its process ends, and the process.
 pub(crate) struct Place {
+    pub(crate) region: RegionName,
     pub(crate) replica: ReplicaId,
     pub(crate) clock: WallClock,
     pub(crate) disk: Arc<MemoryEngine>,
     pub(crate) node: Option<Node>,
     pub(crate) life: Life,
     pub(crate) is_paused: bool,
+    /// It is not started again until everything is well.
+    pub(crate) stays_down: bool,
     /// What came up during a pause.
     pub(crate) put_off: Vec<Event>,
     pub(crate) order: Order,
@@ -108,12 +114,14 @@ impl World {
             let disk = Arc::new(MemoryEngine::new());
             Region::form(&*disk, &identity)?;
             places.push(Place {
+                region: identity.region,
                 replica: identity.replica,
                 clock: schedule.clocks[i],
                 disk,
                 node: None,
                 life: 0,
                 is_paused: false,
+                stays_down: false,
                 put_off: Vec::new(),
                 order: Order::default(),
                 gone: Gone::default(),
@@ -121,18 +129,15 @@ impl World {
                 stable: VersionVector::new(),
             });
         }
-        let links = schedule.edges.iter();
-        let links = links
-            .map(|edge| Link::new(*edge, true, dice.draw()))
-            .collect();
         let clients = (0..schedule.clients).map(|_| Client::new(dice.index(count)));
         Ok(World {
             time: Timeline::default(),
             places,
-            links,
+            links: Vec::new(),
             connections: Vec::new(),
             clients: clients.collect(),
             reach: Reach::new(count),
+            ways_from: Duration::MAX,
             book: Book::default(),
             report: Report::default(),
             is_calm: schedule.is_steady,
@@ -150,51 +155,7 @@ impl World {
         })
     }
 
-    /// Plays the schedule to its end.
-    pub(crate) fn play(&mut self) -> Result<(), Violation> {
-        self.trace(|w| w.schedule.to_string());
-        for place in 0..self.places.len() {
-            let delay = self.dice.ms(0, self.schedule.late_ms);
-            self.time.after(delay, Event::Start(place));
-        }
-        self.plan_fault();
-        for round in 1..=self.schedule.rounds {
-            self.begin_round();
-            self.run(None, World::clients_are_done)?;
-            self.calm_down()?;
-            self.trace(|_| format!("round {round}: no more faults, now to rest"));
-            let limit = self.time.now() + REST_WITHIN;
-            self.run(Some(limit), World::is_at_rest)?;
-            self.trace(|_| format!("round {round}: at rest"));
-            self.check()?;
-        }
-        Ok(())
-    }
-
-    /// Lets things happen until `is_done`.
-    fn run(
-        &mut self,
-        limit: Option<Duration>,
-        is_done: impl Fn(&World) -> bool,
-    ) -> Result<(), Violation> {
-        while let Some(event) = self.time.next() {
-            self.happen(event)?;
-            self.report.events += 1;
-            let may_be_last = matches!(
-                event,
-                Event::Act(_) | Event::GiveUp(..) | Event::Apply(..) | Event::Tend(..)
-            );
-            if may_be_last && is_done(self) {
-                return Ok(());
-            }
-            if limit.is_some_and(|limit| self.time.now() > limit) {
-                break;
-            }
-        }
-        Err(self.unsettled())
-    }
-
-    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+    pub(crate) fn happen(&mut self, event: Event) -> Result<(), Violation> {
         if let Some((place, life)) = event.runs_in() {
             let place = &mut self.places[place];
             if place.life != life {
@@ -215,7 +176,10 @@ impl World {
             Event::Sync(place, _) => self.sync(place),
             Event::Apply(place, _) => self.apply(place),
             Event::Tend(place, _) => self.tend(place),
-            Event::Dial(link) => self.dial(link),
+            Event::Dial(link, wants) => {
+                self.dial(link, wants);
+                Ok(())
+            }
             Event::Arrive(connection, end) => self.arrive(connection, end),
             Event::Pump(connection) => self.pump_planned(connection),
             Event::Lost(connection, end) => {
@@ -234,19 +198,28 @@ impl World {
             }
             Event::SpeedUp(from, to) => {
                 self.reach.speed_up(from, to);
+                self.disturb();
                 Ok(())
             }
+            Event::Look => self.look_for_ways(),
         }
     }
 
     /// Starts a region on what its disk holds.
     pub(crate) fn start(&mut self, place: usize) -> Result<(), Violation> {
-        if self.places[place].node.is_some() {
+        if self.places[place].node.is_some() || self.places[place].stays_down {
             return Ok(());
         }
         let limits = self.schedule.inbox.clone();
         let disk = Arc::clone(&self.places[place].disk);
-        let (node, groups) = Node::start(&disk, limits, &mut self.dice)?;
+        let healing = Healing::new(
+            &self.places[place].region,
+            self.schedule.topology.clone(),
+            self.schedule.failover_after,
+            self.dice.draw(),
+            self.time.now(),
+        );
+        let (node, groups) = Node::start(&disk, limits, healing, &mut self.dice)?;
         self.places[place].life += 1;
         self.places[place].node = Some(node);
         self.trace(|_| format!("r{place} starts, applying {} groups again", groups.len()));
@@ -266,11 +239,8 @@ impl World {
         let (life, tend_ms) = (self.places[place].life, self.schedule.tend_ms);
         self.time
             .after(self.dice.ms(0, tend_ms), Event::Tend(place, life));
-        for link in 0..self.links.len() {
-            if self.links[link].edge.to == place {
-                self.time.after(self.dice.ms(0, 10), Event::Dial(link));
-            }
-        }
+        self.disturb();
+        self.supervise(place);
         self.retry_clients(place)
     }
 
@@ -333,35 +303,6 @@ impl World {
             checked.or_else(|violation| self.found(violation))?;
         }
         Ok(())
-    }
-
-    /// Whether all regions are up, hold the same and have nothing to do.
-    fn is_at_rest(&self) -> bool {
-        let mut nodes = self.places.iter().map(|place| place.node.as_ref());
-        let Some(Some(first)) = nodes.next() else {
-            return false;
-        };
-        let vector = &first.region.applied().vector;
-        let rests = |node: &Node| node.is_idle() && node.region.applied().vector == *vector;
-        self.clients_are_done()
-            && rests(first)
-            && nodes.all(|node| node.is_some_and(rests))
-            && vector.total() == self.book.len() as u64
-    }
-
-    fn unsettled(&self) -> Violation {
-        let describe = |(i, place): (usize, &Place)| match &place.node {
-            None => format!("\nr{i} is down"),
-            Some(node) => format!(
-                "\nr{i}: {}, {:?} waiting, {:?} ready, idle {}",
-                node.region.applied().vector,
-                node.inbox.waiting(),
-                node.inbox.ready(),
-                node.is_idle()
-            ),
-        };
-        let places: String = self.places.iter().enumerate().map(describe).collect();
-        convergence::unsettled(format!("the regions do not come to rest: {places}"))
     }
 
     /// What a region's clocks show.

@@ -24,8 +24,6 @@ pub(crate) struct Pulls {
     events: mpsc::Sender<Event>,
     healer: Option<Healer>,
     running: BTreeMap<RegionName, Running>,
-    beat: u64,
-    beaten_at: Option<Duration>,
 }
 
 struct Running {
@@ -49,8 +47,6 @@ impl Pulls {
             events,
             healer: None,
             running: BTreeMap::new(),
-            beat: 0,
-            beaten_at: None,
         }
     }
 
@@ -139,26 +135,26 @@ impl Pulls {
             Declared::Topology(topology) => topology,
             Declared::Fixed(links) => return fixed(links),
         };
-        let now = self.node.clock.elapsed();
+        let now = self.node.clock.now();
         let healer = self.healer.get_or_insert_with(|| {
             let me = self.node.identity.region.clone();
             let failover_after = self.node.config.failover_after.as_duration();
-            Healer::new(me, topology.clone(), failover_after, rand::random(), now)
+            Healer::new(
+                me,
+                topology.clone(),
+                failover_after,
+                rand::random(),
+                now.elapsed,
+            )
         });
         healer.declare(topology);
         let rows = self.node.peers.knowledge().hearing();
-        let wanted = healer.decide(&rows, now);
-        let is_due = self
-            .beaten_at
-            .is_none_or(|at| now >= at + healer.beat_every());
-        if is_due {
-            self.beaten_at = Some(now);
-            self.beat = self.node.clock.wall_ms().max(self.beat + 1);
-            let row = healer.row(self.beat);
+        let wanted = healer.decide(&rows, now.elapsed);
+        if let Some(row) = healer.beat(&rows, now) {
             self.node
                 .peers
                 .learn(|knowledge| knowledge.learn_hearing([&row]));
-            let connection = healer.connection(&rows, now);
+            let connection = healer.connection(&rows, now.elapsed);
             self.node.board.show_topology(connection.map(shown));
         }
         wanted

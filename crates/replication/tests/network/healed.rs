@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use atoll_core::RegionName;
+use atoll_replication::Now;
 use atoll_replication::delivery::InboxLimits;
 use atoll_replication::healing::{Healer, Pull};
 use atoll_replication::message::Carries;
@@ -20,7 +21,6 @@ pub(crate) struct Healed {
     pub(crate) net: Net,
     healers: Vec<Healer>,
     pulls: Vec<Vec<Pull>>,
-    beaten: Vec<Duration>,
     /// Every link that was added, changed or dropped: when, and its source and target.
     pub(crate) steps: Vec<(u64, Did)>,
 }
@@ -71,13 +71,18 @@ pub(crate) fn custom(regions: usize, more: &[(usize, usize)]) -> Topology {
 
 impl Healed {
     pub(crate) fn new(seed: u64, topology: &Topology) -> Healed {
+        Healed::far(seed, topology, (1, 20))
+    }
+
+    /// Regions so many milliseconds from each other, at least and at most.
+    pub(crate) fn far(seed: u64, topology: &Topology, latency_ms: (u64, u64)) -> Healed {
         let plan = Plan {
             seed,
             topology: topology::Topology::None,
             regions: topology.regions().len(),
             faults: false,
             limits: InboxLimits::default(),
-            latency_ms: (1, 20),
+            latency_ms,
         };
         let healer = |name: &RegionName| {
             let seed = seed.wrapping_add(number(name) as u64);
@@ -94,7 +99,6 @@ impl Healed {
             net: Net::new(plan),
             healers: topology.regions().iter().map(healer).collect(),
             pulls: vec![Vec::new(); topology.regions().len()],
-            beaten: vec![Duration::ZERO; topology.regions().len()],
             steps: Vec::new(),
         };
         (0..healed.healers.len()).for_each(|region| healed.decide(region));
@@ -129,11 +133,14 @@ impl Healed {
         let now = Duration::from_millis(self.net.now);
         let healer = &mut self.healers[region];
         let knowledge = &mut self.net.regions[region].knowledge;
-        let pulls = healer.decide(&knowledge.hearing(), now);
-        let beat_every = healer.beat_every();
-        if now >= self.beaten[region] + beat_every {
-            self.beaten[region] = now;
-            knowledge.learn_hearing([&healer.row(self.net.now)]);
+        let rows = knowledge.hearing();
+        let pulls = healer.decide(&rows, now);
+        let time = Now {
+            elapsed: now,
+            wall_ms: self.net.now,
+        };
+        if let Some(row) = healer.beat(&rows, time) {
+            knowledge.learn_hearing([&row]);
         }
         let before: BTreeMap<RegionName, Carries> = self.pulls[region]
             .iter()

@@ -1,7 +1,11 @@
 //! Dead regions, cuts, one-way cuts and returns, with the real sources and inboxes: there is a way again
 //! within a bound, few copies travel, and nothing moves without a cause.
 
-use atoll_replication::healing::Role;
+use std::time::Duration;
+
+use atoll_replication::Now;
+use atoll_replication::healing::{Healer, Role};
+use atoll_replication::hearing::Row;
 use atoll_replication::report::Connection;
 use atoll_replication::steps::{self, Step};
 use atoll_replication::topology::{Shape, Topology};
@@ -193,6 +197,45 @@ fn a_ring_goes_round_a_one_way_cut_and_comes_back() {
     assert!(copies <= 1.1, "{copies} copies by {}", healed.links());
     healed.net.blocked.clear();
     check_returned(&mut healed, &links);
+}
+
+/// A try lasts longer than one decision, and the second one as long as the first.
+///
+/// Seen to fail: when a region that was tried in vain before is given until the next decision only, no answer
+/// is in time, it counts as dead, and nobody goes to it when the last other source dies.
+#[test]
+fn what_was_tried_in_vain_gets_as_long_when_it_is_tried_again() {
+    let mut healed = Healed::far(11, &ring(3), (60, 80));
+    settle(&mut healed);
+    healed.kill(0);
+    healed.run(8000, 0.02);
+    healed.revive(0);
+    healed.run(8000, 0.02);
+    healed.kill(1);
+    healed.run(1500, 0.02);
+    healed.until("the last two have a way", HEALS_WITHIN_MS, |h| {
+        h.all_that_can_have_it_have_it() && h.links().contains("r0:r2")
+    });
+}
+
+/// Caught: rows counted from what this run told last; those who remember a greater one take them for old.
+#[test]
+fn a_region_whose_clock_was_set_back_tells_later_rows_than_before() {
+    let mut healer = Healer::new(name(0), mesh(2), Duration::from_secs(1), 1, Duration::ZERO);
+    let now = |ms| Now {
+        elapsed: Duration::from_millis(ms),
+        wall_ms: 1000 + ms,
+    };
+    assert_eq!(healer.beat(&[], now(0)).unwrap().beat, 1000);
+    assert_eq!(healer.beat(&[], now(1)), None, "not yet");
+    let remembered = Row {
+        beat: 5000,
+        ..healer.beat(&[], now(200)).unwrap()
+    };
+    let mut beat = |rows: &[Row], ms| healer.beat(rows, now(ms)).unwrap().beat;
+    assert_eq!(beat(&[remembered], 400), 5001);
+    assert_eq!(beat(&[], 600), 5002);
+    assert_eq!(beat(&[], 9000), 10_000);
 }
 
 /// A region that was away for long is far behind, and catches up slowly: those after it do not wait for it.

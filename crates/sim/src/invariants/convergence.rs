@@ -39,6 +39,9 @@ pub(crate) fn check(one: &Snapshot, other: &Snapshot, nth: usize) -> Result<(), 
     if one.catalog.collections != other.catalog.collections {
         return Err(between("other collections are declared".into()));
     }
+    if one.catalog.layout != other.catalog.layout {
+        return Err(between("other topologies are declared".into()));
+    }
     if admitted(one) != admitted(other) {
         return Err(between("other regions are known".into()));
     }

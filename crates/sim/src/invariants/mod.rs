@@ -1,6 +1,7 @@
 //! What must hold, one file each. Each was seen to fail once: `crate::mischief_tests` puts a fault in for
 //! every one of them and keeps doing so; what needed a fault in another room is told in the file.
 
+pub(crate) mod always_a_way;
 pub(crate) mod causal_order;
 pub(crate) mod convergence;
 pub(crate) mod copies;
