@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use atoll_core::intent::{Action, Intent};
 use atoll_core::{
-    CollectionName, Content, Dot, Entry, Key, Operation, Path, SlotWrite, Timestamp, VersionVector,
+    CollectionName, Content, Dot, Entry, IdempotencyKey, Key, Operation, Path, SlotWrite,
+    Timestamp, VersionVector,
 };
 use atoll_store::{Arrival, Request};
 
@@ -22,6 +23,8 @@ pub(crate) type KeyName = (CollectionName, Key);
 pub(crate) struct Book {
     entries: HashMap<Dot, Original>,
     keys: BTreeMap<KeyName, KeyBook>,
+    /// Entries by the idempotency key that they carry.
+    named: HashMap<IdempotencyKey, Vec<Dot>>,
     /// Writes that a client was told are done.
     pub(crate) acknowledged: Vec<Acknowledged>,
 }
@@ -166,6 +169,11 @@ impl Book {
         self.entries.get(&dot)
     }
 
+    /// The entries that carry an idempotency key, in the order in which they were written.
+    pub(crate) fn of_key(&self, key: &IdempotencyKey) -> &[Dot] {
+        self.named.get(key).map_or(&[], Vec::as_slice)
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -208,6 +216,10 @@ impl Book {
             frame: arrival.frame.clone(),
         };
         self.entries.insert(entry.dot, original);
+        if let Some(idempotency) = &entry.idempotency {
+            let named = self.named.entry(idempotency.key.clone()).or_default();
+            named.push(entry.dot);
+        }
         let mut place = 0;
         for (i, operation) in entry.operations.iter().enumerate() {
             let name = (operation.collection.clone(), operation.key.clone());

@@ -1,7 +1,7 @@
 //! What is looked at when everything is quiet: all regions against each other, and against the entries.
 
 use crate::book::KeyName;
-use crate::invariants::{Violation, convergence, follows_entries, no_loss};
+use crate::invariants::{Violation, convergence, follows_entries, no_loss, one_application};
 use crate::snapshot::Snapshot;
 use crate::world::World;
 
@@ -45,6 +45,8 @@ impl World {
         // All show the same: one stands for all. When a test looks for one invariant only, it may be the last.
         for one in [first, others.last().unwrap_or(first)] {
             let checked = follows_entries::check(one, &self.book, self.trimmed);
+            checked.or_else(|violation| self.found(violation))?;
+            let checked = one_application::check_counters(one, &self.book);
             checked.or_else(|violation| self.found(violation))?;
             let checked = no_loss::check_values(one, &self.book, self.trimmed);
             checked.or_else(|violation| self.found(violation))?;

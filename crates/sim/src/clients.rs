@@ -15,10 +15,11 @@ use crate::book::KeyName;
 use crate::events::Event;
 use crate::intents;
 use crate::invariants::Violation;
-use crate::invariants::no_resurrection;
 use crate::invariants::sessions::Shown;
+use crate::invariants::{no_resurrection, one_application};
 use crate::mischief::Mischief;
 use crate::node::Asked;
+use crate::retries::{self, Asker};
 use crate::world::World;
 
 /// What a client remembers of its reads.
@@ -28,12 +29,14 @@ const NOTES: usize = 6;
 #[derive(Debug)]
 pub(crate) struct Client {
     /// The region that it talks to.
-    place: usize,
+    pub(crate) place: usize,
     session: VersionVector,
     shown: Shown,
     notes: Vec<Note>,
     left: u64,
     doing: Option<Operation>,
+    /// A write of which it does not know what became.
+    pub(crate) again: Option<Request>,
     /// Counts what it did.
     number: u64,
 }
@@ -54,7 +57,7 @@ enum Operation {
     /// Waits for its region to have what the write has seen, to write.
     Write(Request),
     /// Waits for the answer.
-    Asked,
+    Asked(Request),
 }
 
 impl Client {
@@ -66,6 +69,7 @@ impl Client {
             notes: Vec::new(),
             left: 0,
             doing: None,
+            again: None,
             number: 0,
         }
     }
@@ -116,18 +120,24 @@ impl World {
         if self.dice.one_in(25) {
             self.clients[client].forget();
         }
-        let operation = if self.dice.one_in(3) {
-            Operation::Read(self.any_key())
-        } else {
-            Operation::Write(self.any_request(client))
+        let again = self.clients[client].again.take();
+        let operation = match again {
+            Some(request) => Operation::Write(request),
+            None if self.dice.one_in(3) => Operation::Read(self.any_key()),
+            None => Operation::Write(self.any_request(client)),
         };
         self.clients[client].doing = Some(operation);
         self.serve(client)?;
-        if let Some(Operation::Read(_) | Operation::Write(_)) = self.clients[client].doing {
-            let number = self.clients[client].number;
-            let patience = self.dice.ms(50, 800);
-            self.time.after(patience, Event::GiveUp(client, number));
-        }
+        let number = self.clients[client].number;
+        let patience = match &self.clients[client].doing {
+            Some(Operation::Read(_) | Operation::Write(_)) => self.dice.ms(50, 800),
+            // Some do not wait long for an answer: they can ask again.
+            Some(Operation::Asked(request)) if request.idempotency.is_some() => {
+                self.dice.ms(0, 4 * self.schedule.commit_ms + 10)
+            }
+            Some(Operation::Asked(_)) | None => return Ok(()),
+        };
+        self.time.after(patience, Event::GiveUp(client, number));
         Ok(())
     }
 
@@ -149,14 +159,16 @@ impl World {
             return Ok(());
         }
         match operation {
-            Operation::Asked => Ok(()),
+            Operation::Asked(_) => Ok(()),
             Operation::Read(key) => self.read(client, place, key),
             Operation::Write(request) => {
                 let contexts = request.intents.iter().filter_map(|i| i.context.as_ref());
                 if contexts.into_iter().all(is_new_enough) {
                     self.trace(|_| format!("client {client} asks r{place}: {}", told(&request)));
-                    self.clients[client].doing = Some(Operation::Asked);
-                    self.ask(place, Asked::Write(client, request));
+                    let one = &mut self.clients[client];
+                    one.doing = Some(Operation::Asked(request.clone()));
+                    let number = one.number;
+                    self.ask(place, Asked::Write(Asker { client, number }, request));
                 }
                 Ok(())
             }
@@ -177,19 +189,29 @@ impl World {
     pub(crate) fn drop_clients(&mut self, place: usize) {
         for client in 0..self.clients.len() {
             let one = &self.clients[client];
-            if one.place == place && matches!(one.doing, Some(Operation::Asked)) {
-                self.done(client);
+            if let Some(Operation::Asked(request)) = &one.doing
+                && one.place == place
+            {
+                let request = request.clone();
+                self.unknown(client, request);
             }
         }
     }
 
     pub(crate) fn give_up(&mut self, client: usize, number: u64) {
         let one = &mut self.clients[client];
-        let waits = matches!(one.doing, Some(Operation::Read(_) | Operation::Write(_)));
-        if waits && one.number == number {
-            one.place = self.dice.index(self.places.len());
-            self.report.given_up += 1;
-            self.done(client);
+        match &one.doing {
+            Some(_) if one.number != number => {}
+            None => {}
+            Some(Operation::Asked(request)) => {
+                let request = request.clone();
+                self.unknown(client, request);
+            }
+            Some(Operation::Read(_) | Operation::Write(_)) => {
+                one.place = self.dice.index(self.places.len());
+                self.report.given_up += 1;
+                self.done(client);
+            }
         }
     }
 
@@ -226,14 +248,29 @@ impl World {
         Ok(())
     }
 
+    /// Whether a client still waits for the answer to what it asked then.
+    pub(crate) fn waits(&self, asker: Asker) -> bool {
+        let one = &self.clients[asker.client];
+        one.number == asker.number && matches!(one.doing, Some(Operation::Asked(_)))
+    }
+
     /// A write of a client was applied or refused.
     pub(crate) fn written(
         &mut self,
-        client: usize,
+        asker: Asker,
         place: usize,
         request: &Request,
         result: Result<Written, Rejection>,
     ) -> Result<(), Violation> {
+        self.check_repeated(place, request, &result)?;
+        if !self.waits(asker) {
+            return Ok(()); // it has gone on
+        }
+        let client = asker.client;
+        if retries::loses_answer(request, &mut self.dice) {
+            self.unknown(client, request.clone());
+            return Ok(());
+        }
         match result {
             Err(rejection) => {
                 self.report.refused += 1;
@@ -265,6 +302,31 @@ impl World {
         Ok(())
     }
 
+    /// A request that was written before is answered with an entry of its own.
+    fn check_repeated(
+        &mut self,
+        place: usize,
+        request: &Request,
+        result: &Result<Written, Rejection>,
+    ) -> Result<(), Violation> {
+        let Ok(Written {
+            entry: Some((dot, _)),
+            repeats: true,
+            ..
+        }) = result
+        else {
+            return Ok(());
+        };
+        self.report.repeated += 1;
+        let Some(original) = self.book.original(*dot) else {
+            let what = format!("r{place} answers with {dot}, which did not arrive");
+            return Err(Violation::broken(what));
+        };
+        let key = request.idempotency.as_ref();
+        let checked = one_application::check_answer(place, &original.entry, key);
+        checked.or_else(|violation| self.found(violation))
+    }
+
     fn any_key(&mut self) -> KeyName {
         let spec = self.dice.index(self.declared.len());
         let number = self.dice.below(self.schedule.keys);
@@ -287,11 +349,13 @@ impl World {
             let key = key.unwrap_or_else(|| self.any_key());
             intents.push(self.any_intent(client, key));
         }
-        Request {
+        let mut request = Request {
             intents,
             trace: Bytes::new(),
             idempotency: None,
-        }
+        };
+        self.name_sometimes(client, &mut request);
+        request
     }
 
     fn any_intent(&mut self, client: usize, key: KeyName) -> Intent {

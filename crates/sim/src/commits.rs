@@ -48,9 +48,11 @@ impl World {
         };
         let refused = node.append(now, fails, &mut self.dice)?;
         let life = here.life;
-        for client in refused {
-            self.trace(|_| format!("r{place} has no leader for client {client}"));
-            self.done(client);
+        for (asker, request) in refused {
+            if self.waits(asker) {
+                self.trace(|_| format!("r{place} has no leader for client {}", asker.client));
+                self.unknown(asker.client, request);
+            }
         }
         self.soon(Event::Sync(place, life));
         Ok(())
@@ -119,10 +121,10 @@ impl World {
                     let Command::Write { requests, .. } = &proposal.command else {
                         continue;
                     };
-                    for ((client, request), result) in
-                        proposal.clients.iter().zip(requests).zip(written)
+                    for ((asker, request), result) in
+                        proposal.askers.iter().zip(requests).zip(written)
                     {
-                        self.written(*client, place, request, result)?;
+                        self.written(*asker, place, request, result)?;
                     }
                 }
                 Outcome::Merged(merged) => {

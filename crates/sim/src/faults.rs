@@ -61,6 +61,7 @@ impl World {
             FaultKind::Redeclare => self.redeclare(),
             FaultKind::Relink => self.relink(place),
             FaultKind::Trim => self.trim(place),
+            FaultKind::Forget => self.forget(place),
             // These happen where messages arrive and where proposals are made.
             FaultKind::Duplicate | FaultKind::FailProposals => {}
         }
@@ -226,6 +227,17 @@ impl World {
         self.trimmed = self.trimmed.max(before);
         self.trace(|_| format!("r{place} trims its ledger before {before}"));
         self.ask(place, Asked::Command(Command::Trim { before, rows_max }));
+    }
+
+    fn forget(&mut self, place: usize) {
+        let shown = self.places[place].clock.read(self.time.now());
+        let back = self.dice.below(2_000);
+        let before = Timestamp::from_millis(shown.saturating_sub(back));
+        let keys_max = u64::MAX;
+        let here = &mut self.places[place];
+        here.forgotten = here.forgotten.max(before);
+        self.trace(|_| format!("r{place} forgets keys before {before}"));
+        self.ask(place, Asked::Command(Command::Forget { before, keys_max }));
     }
 
     /// Nothing more goes wrong for now, but some regions are dead or cut off, and stay so.

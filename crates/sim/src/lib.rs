@@ -6,7 +6,7 @@
 //! When a schedule is over, everything heals, and the [`invariants`] are checked.
 //!
 //! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played, in [`rounds`]
-//! - [`node`]: one region; [`clients`], [`commits`], [`faults`]: what happens to it
+//! - [`node`]: one region; [`clients`], [`retries`], [`commits`], [`faults`]: what happens to it
 //! - [`links`], [`sources`], [`tending`], [`healing`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
@@ -32,6 +32,7 @@ mod mischief_tests;
 mod node;
 pub mod proxy;
 mod reach;
+mod retries;
 mod rounds;
 mod schedule;
 mod snapshot;
@@ -57,6 +58,8 @@ pub struct Report {
     pub operations: u64,
     /// Writes that were acknowledged.
     pub acknowledged: u64,
+    /// Writes that were answered with an entry written before.
+    pub repeated: u64,
     /// Writes that were refused.
     pub refused: u64,
     /// Operations that waited in vain.
@@ -88,6 +91,7 @@ impl Report {
             events,
             operations,
             acknowledged,
+            repeated,
             refused,
             given_up,
             entries,
@@ -103,6 +107,7 @@ impl Report {
         self.events += events;
         self.operations += operations;
         self.acknowledged += acknowledged;
+        self.repeated += repeated;
         self.refused += refused;
         self.given_up += given_up;
         self.entries += entries;

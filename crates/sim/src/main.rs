@@ -118,6 +118,7 @@ fn summary(report: &Report) -> String {
         events,
         operations,
         acknowledged,
+        repeated,
         refused,
         given_up,
         entries,
@@ -131,8 +132,8 @@ fn summary(report: &Report) -> String {
         stable,
     } = report;
     format!(
-        "{events} events: {operations} operations ({acknowledged} acknowledged, {refused} refused, \
-         {given_up} given up), {entries} entries, {conflicts} conflicts,\n{copies} copies sent \
+        "{events} events: {operations} operations ({acknowledged} acknowledged, {repeated} repeated, \
+         {refused} refused, {given_up} given up), {entries} entries, {conflicts} conflicts,\n{copies} copies sent \
          ({duplicates} applied twice), {faults} faults ({crashes} crashes), {connections} connections, \
          {stand_ins} stand-ins, {stable} steps of stability"
     )

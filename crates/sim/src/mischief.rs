@@ -43,6 +43,10 @@ pub(crate) enum Mischief {
     SendTwice,
     /// A region takes for stable whatever all others are known to have.
     TrustTheNewest,
+    /// A region loses the idempotency keys that it remembers.
+    LoseKeys,
+    /// A region forgets which additions of a counter are repeats.
+    LoseDiscounts,
     /// Regions pull from none but those declared.
     NeverStandIn,
     /// Regions drop what is not wanted any more at once.
@@ -71,6 +75,21 @@ impl World {
         Ok(disk.commit(&batch)?)
     }
 
+    /// Takes the keys that a region remembers, where a test wants that.
+    pub(crate) fn steal_keys(&self, place: usize) -> Result<(), Violation> {
+        if !self.does(Mischief::LoseKeys) {
+            return Ok(());
+        }
+        let disk = &self.places[place].disk;
+        let mut batch = Batch::new();
+        let mut steal = |key: &[u8], _: &[u8]| {
+            batch.delete(Family::Meta, key);
+            ControlFlow::Continue(())
+        };
+        disk.scan_prefix(Family::Meta, b"once/", Direction::Forward, &mut steal)?;
+        Ok(disk.commit(&batch)?)
+    }
+
     /// Takes something from the last region before all are compared, where a test wants that.
     pub(crate) fn steal(&self) -> Result<(), Violation> {
         let Some(place) = self.places.last() else {
@@ -85,6 +104,18 @@ impl World {
                     if slot.siblings.pop().is_some() {
                         batch.put(Family::State, key, &slot::encode(&slot));
                         return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })?;
+        }
+        if self.does(Mischief::LoseDiscounts) {
+            place
+                .disk
+                .scan_prefix(Family::State, b"", Direction::Forward, &mut |key, value| {
+                    let mut slot = slot::decode(Bytes::copy_from_slice(value)).unwrap_or_default();
+                    if !slot.counter.discounts.is_empty() {
+                        slot.counter.discounts.clear();
+                        batch.put(Family::State, key, &slot::encode(&slot));
                     }
                     ControlFlow::Continue(())
                 })?;

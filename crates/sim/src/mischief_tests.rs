@@ -57,6 +57,21 @@ fn causal_order_notices_a_source_that_forgets_dependencies() {
 }
 
 #[test]
+fn no_dot_reused_notices_an_answer_before_the_sync() {
+    check(Mischief::ForgetSync, "no-dot-reused");
+}
+
+#[test]
+fn one_application_notices_lost_keys() {
+    check(Mischief::LoseKeys, "one-application");
+}
+
+#[test]
+fn one_application_notices_repeats_that_count() {
+    check(Mischief::LoseDiscounts, "one-application");
+}
+
+#[test]
 fn no_loss_notices_an_answer_before_the_sync() {
     check(Mischief::ForgetSync, "no-loss");
 }

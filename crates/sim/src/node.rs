@@ -23,6 +23,7 @@ use atoll_store::{Command, Group, Region, Request, StoreError};
 use crate::dice::Dice;
 use crate::healing::Healing;
 use crate::invariants::Violation;
+use crate::retries::Asker;
 
 /// Bytes of remote entries in one proposal.
 const REMOTE_BYTES: [usize; 3] = [1, 2_000, 1 << 20];
@@ -45,7 +46,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// A client's write.
-    Write(usize, Request),
+    Write(Asker, Request),
     /// Anything else.
     Command(Command),
 }
@@ -55,7 +56,7 @@ pub(crate) struct Proposal {
     index: u64,
     pub(crate) command: Command,
     /// Who asked for its requests, in their order.
-    pub(crate) clients: Vec<usize>,
+    pub(crate) askers: Vec<Asker>,
 }
 
 impl Node {
@@ -136,7 +137,7 @@ impl Node {
         now: Timestamp,
         proposals_fail: bool,
         dice: &mut Dice,
-    ) -> Result<Vec<usize>, Violation> {
+    ) -> Result<Vec<(Asker, Request)>, Violation> {
         let ready = self.inbox.take_ready(*dice.pick(&REMOTE_BYTES));
         let mut asked = std::mem::take(&mut self.asked);
         let at = dice.index(asked.len() + 1);
@@ -167,12 +168,12 @@ impl Node {
     }
 
     /// The end of what was asked for finds no leader.
-    fn fail_some(&mut self, asked: &mut Vec<Asked>, dice: &mut Dice) -> Vec<usize> {
+    fn fail_some(&mut self, asked: &mut Vec<Asked>, dice: &mut Dice) -> Vec<(Asker, Request)> {
         let from = dice.index(asked.len() + 1);
         let mut refused = Vec::new();
         for failed in asked.split_off(from) {
             match failed {
-                Asked::Write(client, _) => refused.push(client),
+                Asked::Write(asker, request) => refused.push((asker, request)),
                 Asked::Command(Command::Remote { .. }) => {}
                 other @ Asked::Command(_) => asked.push(other), // asked for again at once
             }
@@ -185,28 +186,28 @@ impl Node {
     fn propose(&mut self, asked: Vec<Asked>, now: Timestamp, dice: &mut Dice) -> Vec<Proposal> {
         let mut proposals: Vec<Proposal> = Vec::new();
         for one in asked {
-            let (command, clients) = match one {
+            let (command, askers) = match one {
                 Asked::Command(command) => (command, vec![]),
-                Asked::Write(client, request) => {
+                Asked::Write(asker, request) => {
                     if let Some(Proposal {
                         command: Command::Write { requests, .. },
-                        clients,
+                        askers,
                         ..
                     }) = proposals.last_mut()
                         && !dice.one_in(3)
                     {
                         requests.push(request);
-                        clients.push(client);
+                        askers.push(asker);
                         continue;
                     }
                     let requests = vec![request];
-                    (Command::Write { now, requests }, vec![client])
+                    (Command::Write { now, requests }, vec![asker])
                 }
             };
             proposals.push(Proposal {
                 index: self.next_index,
                 command,
-                clients,
+                askers,
             });
             self.next_index += 1;
         }

@@ -46,10 +46,12 @@ pub(crate) enum FaultKind {
     Relink,
     /// Old ledger rows are dropped.
     Trim,
+    /// Old idempotency keys are forgotten.
+    Forget,
 }
 
 impl FaultKind {
-    const ALL: [FaultKind; 14] = [
+    const ALL: [FaultKind; 15] = [
         FaultKind::DropStream,
         FaultKind::PartitionPair,
         FaultKind::PartitionRegion,
@@ -64,6 +66,7 @@ impl FaultKind {
         FaultKind::Redeclare,
         FaultKind::Relink,
         FaultKind::Trim,
+        FaultKind::Forget,
     ];
 }
 

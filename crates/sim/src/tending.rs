@@ -31,6 +31,7 @@ impl World {
             let connection = usize::try_from(id.0).unwrap_or(usize::MAX);
             self.transmit(connection, End::Source, &frame);
         }
+        self.steal_keys(place)?;
         self.acknowledge_all(place, true);
         self.count_copies();
         if self.dice.one_in(self.schedule.stable_every) {

@@ -31,7 +31,7 @@ use crate::healing::Healing;
 use crate::invariants::causal_order::Order;
 use crate::invariants::copies::Copies;
 use crate::invariants::no_resurrection::Gone;
-use crate::invariants::{Violation, hlc, no_loss, stability};
+use crate::invariants::{Violation, hlc, no_dot_reused, no_loss, one_application, stability};
 use crate::links::{Connection, Link};
 use crate::mischief::Mischief;
 use crate::node::{Asked, Node};
@@ -87,6 +87,8 @@ pub(crate) struct Place {
     pub(crate) order: Order,
     pub(crate) gone: Gone,
     pub(crate) copies: Copies,
+    /// It was told to forget idempotency keys of entries before this.
+    pub(crate) forgotten: Timestamp,
     /// What it took for stable before the group that it applies now.
     pub(crate) stable: VersionVector,
 }
@@ -126,6 +128,7 @@ impl World {
                 order: Order::default(),
                 gone: Gone::default(),
                 copies: Copies::default(),
+                forgotten: Timestamp(0),
                 stable: VersionVector::new(),
             });
         }
@@ -264,7 +267,7 @@ impl World {
         touched: &mut BTreeSet<KeyName>,
     ) -> Result<(), Violation> {
         for arrival in arrivals {
-            let known = no_loss::check_bytes(place, arrival, &self.book);
+            let known = no_dot_reused::check(place, arrival, &self.book);
             known.or_else(|violation| self.found(violation))?;
             let entry = match self.book.original(arrival.dot) {
                 Some(original) => Arc::clone(&original.entry),
@@ -272,6 +275,10 @@ impl World {
                     let entry = wire::decode_entry(&arrival.frame).map_err(Violation::broken)?;
                     let entry = self.book.add(entry, arrival);
                     let checked = hlc::check(&entry, &self.book);
+                    checked.or_else(|violation| self.found(violation))?;
+                    let forgotten = self.places[place].forgotten;
+                    let checked =
+                        one_application::check_written(place, &entry, forgotten, &self.book);
                     checked.or_else(|violation| self.found(violation))?;
                     entry
                 }

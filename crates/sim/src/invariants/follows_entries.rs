@@ -3,7 +3,7 @@
 //!
 //! - A version stands unless some write to its slot, or one that clears it from above, had seen it.
 //! - An element is in a set when an add of it stands. A counter is the sum of the additions that no reset
-//!   had seen.
+//!   had seen, each request's once ([`one_application`]).
 //! - The ledger has a row for each version that a concurrent one disagrees with; it names the smallest such.
 //!   A conflict that no policy decides is resolved by the first write that had seen both.
 //!
@@ -18,7 +18,7 @@ use atoll_core::state::{ConflictId, LedgerRow, SlotName};
 use atoll_core::view;
 use atoll_core::{Dot, Path, ReplicaId, Slot, Timestamp};
 
-use super::Violation;
+use super::{Violation, one_application};
 use crate::book::{Book, KeyBook, KeyName, SlotBook, Taking, Written};
 use crate::snapshot::Snapshot;
 
@@ -32,7 +32,7 @@ pub(crate) fn check(region: &Snapshot, book: &Book, trimmed: Timestamp) -> Resul
     let mut rows: Rows = BTreeMap::new();
     for (name, key) in book.keys() {
         let slots = region.slots.get(name).map_or(&[][..], Vec::as_slice);
-        check_key(name, key, slots).map_err(|what| {
+        check_key(key, slots, book).map_err(|what| {
             let what = format!("r{}: {}/{}{what}", region.region, name.0, name.1);
             Violation::new(NAME, what)
         })?;
@@ -55,7 +55,7 @@ pub(crate) fn check(region: &Snapshot, book: &Book, trimmed: Timestamp) -> Resul
     Ok(())
 }
 
-fn check_key(_: &KeyName, key: &KeyBook, slots: &[(Path, Slot)]) -> Result<(), String> {
+fn check_key(key: &KeyBook, slots: &[(Path, Slot)], book: &Book) -> Result<(), String> {
     let nothing = Slot::default();
     for (path, written) in &key.slots {
         let found = slots.iter().find(|(p, _)| p == path);
@@ -77,7 +77,7 @@ fn check_key(_: &KeyName, key: &KeyBook, slots: &[(Path, Slot)]) -> Result<(), S
                 ));
             }
         }
-        let (sum, expected) = (slot.counter.value(), sum(written));
+        let (sum, expected) = (slot.counter.value(), one_application::sum(written, book));
         if sum != expected {
             return Err(format!("{} counts {sum}, not {expected}", path.pointer()));
         }
@@ -94,12 +94,6 @@ fn standing(key: &KeyBook, path: &Path, slot: &SlotBook) -> Vec<Dot> {
     dots.sort_unstable();
     dots.dedup();
     dots
-}
-
-fn sum(slot: &SlotBook) -> i128 {
-    let counts = |a: &&crate::book::Addition| !slot.resets.iter().any(|reset| reset.forgets(a));
-    let counted = slot.additions.iter().filter(counts);
-    counted.map(|addition| i128::from(addition.delta)).sum()
 }
 
 /// The rows of one slot: every version against every other.

@@ -7,8 +7,10 @@ pub(crate) mod convergence;
 pub(crate) mod copies;
 pub(crate) mod follows_entries;
 pub(crate) mod hlc;
+pub(crate) mod no_dot_reused;
 pub(crate) mod no_loss;
 pub(crate) mod no_resurrection;
+pub(crate) mod one_application;
 pub(crate) mod sessions;
 pub(crate) mod stability;
 

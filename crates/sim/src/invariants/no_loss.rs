@@ -2,8 +2,6 @@
 //! each value that it wrote is shown, or was taken by a write that had seen it, or is the loser of a conflict
 //! that the ledger lists.
 //!
-//! A dot names one entry for ever: an origin that gives it out twice has lost the first one.
-//!
 //! Seen to fail: a region that answers before its Raft log is on the disk (`Mischief::ForgetSync`), and one
 //! that purges the Raft log up to what is applied and not only to what is flushed
 //! (`Mischief::PurgeUnflushed`), each with a crash behind it.
@@ -13,27 +11,13 @@ use std::collections::BTreeSet;
 use atoll_core::intent::Action;
 use atoll_core::view::{self, Lens};
 use atoll_core::{Content, DataType, Dot, Entry, Path, SlotWrite, Timestamp, Value};
-use atoll_store::{Arrival, Region};
+use atoll_store::Region;
 
 use super::Violation;
 use crate::book::{Acknowledged, Book, KeyName};
 use crate::snapshot::Snapshot;
 
 const NAME: &str = "no-loss";
-
-/// An entry arrived somewhere under a dot that was seen before.
-pub(crate) fn check_bytes(region: usize, arrival: &Arrival, book: &Book) -> Result<(), Violation> {
-    match book.original(arrival.dot) {
-        Some(original) if original.frame != arrival.frame => {
-            let what = format!(
-                "r{region} has another entry under {} than was seen before",
-                arrival.dot
-            );
-            Err(Violation::new(NAME, what))
-        }
-        _ => Ok(()),
-    }
-}
 
 /// A region has lost entries that it had applied.
 pub(crate) fn shrunk(region: usize, what: impl std::fmt::Display) -> Violation {
