@@ -247,7 +247,7 @@ fn latencies(count: usize, is_steady: bool, dice: &mut Dice) -> Vec<Vec<(u64, u6
     (0..count).map(|_| from_one()).collect()
 }
 
-/// Several round trips, and time for heartbeats between them: a link that is only slow is not silent.
+/// Round trips within its half and heartbeats within its third: a link that is only slow is not silent.
 fn failover_after(
     latency_ms: &[Vec<(u64, u64)>],
     source: &SourceLimits,
@@ -255,8 +255,8 @@ fn failover_after(
     dice: &mut Dice,
 ) -> Duration {
     let least = 5 * slowest(latency_ms)
-        + 2 * source.heartbeat_min
-        + Duration::from_millis(4 * tend_ms + 100);
+        + 4 * source.heartbeat_min
+        + Duration::from_millis(6 * tend_ms + 100);
     least * *dice.pick(&[1, 2])
 }
 
