@@ -10,11 +10,11 @@ use http::{HeaderMap, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::error::{ClientError, innermost};
+use crate::network::Network;
 
 /// An open connection; it ends when it is dropped.
 #[derive(Debug)]
@@ -43,6 +43,18 @@ impl Connection {
     /// # Errors
     /// When it is no address, or nobody answers there within `request_timeout`.
     pub async fn open(server: &str, request_timeout: Duration) -> Result<Self, ClientError> {
+        Connection::open_in(&Network::Tcp, server, request_timeout).await
+    }
+
+    /// The same in a network of the caller's.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_in(
+        network: &Network,
+        server: &str,
+        request_timeout: Duration,
+    ) -> Result<Self, ClientError> {
         let invalid = || ClientError::InvalidServer {
             server: server.to_owned(),
         };
@@ -55,11 +67,9 @@ impl Connection {
             authority.port_u16().unwrap_or(80)
         );
         let opening = async {
-            let tcp = TcpStream::connect(address)
-                .await
-                .map_err(|error| error.to_string())?;
-            tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-            let handshake = http1::handshake(TokioIo::new(tcp)).await;
+            let connected = network.connect(&address).await;
+            let stream = connected.map_err(|error| error.to_string())?;
+            let handshake = http1::handshake(TokioIo::new(stream)).await;
             handshake.map_err(|error| innermost(&error))
         };
         let (sender, driver) = timeout(request_timeout, opening)
@@ -93,17 +103,30 @@ impl Connection {
         media_type: Option<&'static str>,
         body: Bytes,
     ) -> Result<RawAnswer, ClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.host)
-            .header(USER_AGENT, crate::USER_AGENT);
+        let mut headers = HeaderMap::new();
         if let Some(media_type) = media_type {
-            request = request.header(CONTENT_TYPE, media_type);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|_| ClientError::UnusableKey)?;
+        self.send_with(method, path, headers, body).await
+    }
+
+    /// The same with headers of the caller's.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send_with(
+        &mut self,
+        method: &Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<RawAnswer, ClientError> {
+        headers.insert(HOST, self.host.clone());
+        headers.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = path.parse().map_err(|_| ClientError::UnusableKey)?;
+        *request.headers_mut() = headers;
         let answering = async {
             self.sender.ready().await?;
             let response = self.sender.send_request(request).await?;

@@ -134,6 +134,16 @@ impl ClientError {
         }
     }
 
+    /// What a call between nodes ended with.
+    pub(crate) fn from_call(error: &hyper_util::client::legacy::Error, server: &str) -> Self {
+        let (server, cause) = (server.to_owned(), innermost(error));
+        if error.is_connect() {
+            ClientError::Unreachable { server, cause }
+        } else {
+            ClientError::Broken { server, cause }
+        }
+    }
+
     pub(crate) fn from_reqwest(error: &reqwest::Error, server: &str, timeout: Duration) -> Self {
         let server = server.to_owned();
         if error.is_connect() {

@@ -7,6 +7,7 @@
 //! - [`Connection`]: one bare connection, for load generators
 //! - [`Session`]: all that a client has seen
 //! - [`PeerClient`]: calls between the nodes of one region
+//! - [`Network`]: how connections are made
 //! - [`link`]: the long-lived stream between two regions
 
 mod admin;
@@ -18,6 +19,7 @@ mod error;
 mod ledger;
 pub mod link;
 mod members;
+mod network;
 mod options;
 mod peer;
 mod session;
@@ -27,6 +29,7 @@ pub use client::{Client, Settings};
 pub use connection::{Connection, RawAnswer};
 pub use data::{Changes, Content, Read};
 pub use error::ClientError;
+pub use network::{Dial, Dialing, Duplex, Network, Stream};
 pub use options::{ReadOptions, WriteOptions};
 pub use peer::{PeerAnswer, PeerClient};
 pub use session::Session;

@@ -18,10 +18,11 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::network::Network;
 
 /// Where a node serves links.
 pub const LINK_PATH: &str = "/internal/v1/link";
@@ -94,27 +95,26 @@ pub enum LinkError {
     Broken(#[from] hyper::Error),
 }
 
-/// Opens a link to the node at `endpoint` (`http://host:port`).
+/// Opens a link to the node at `endpoint` (`http://host:port`) of `network`.
 ///
 /// # Errors
 /// When the endpoint is no address or nobody accepts the connection within `connect_timeout`. A refusal by
 /// the node is told by the first [`Downstream::next`], which waits as long for the answer's head.
-pub async fn open(endpoint: &str, connect_timeout: Duration) -> Result<LinkStream, LinkError> {
+pub async fn open(
+    network: &Network,
+    endpoint: &str,
+    connect_timeout: Duration,
+) -> Result<LinkStream, LinkError> {
     let authority = authority(endpoint)?;
-    let connecting = async {
-        let tcp = TcpStream::connect(&authority).await?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
-    };
-    let tcp = match timeout(connect_timeout, connecting).await {
-        Ok(Ok(tcp)) => tcp,
+    let connection = match timeout(connect_timeout, network.connect(&authority)).await {
+        Ok(Ok(connection)) => connection,
         Ok(Err(source)) => {
             let endpoint = endpoint.to_owned();
             return Err(LinkError::Connect { endpoint, source });
         }
         Err(_) => return Err(too_slow(endpoint, connect_timeout)),
     };
-    open_over(tcp, endpoint, connect_timeout).await
+    open_over(connection, endpoint, connect_timeout).await
 }
 
 /// Opens a link over a connection that somebody else has made, such as a simulated network.

@@ -2,23 +2,42 @@
 //!
 //! One HTTP/2 connection a node, kept and made again as needed. What the bytes mean is the caller's business.
 
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStream;
-use http::{HeaderMap, Method, StatusCode};
+use futures_util::{TryStream, TryStreamExt};
+use http::header::{HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tower::Service;
 
-use crate::error::ClientError;
+use crate::error::{ClientError, innermost};
+use crate::network::{Network, Stream};
 
 /// Pings notice a node that is gone while calls are under way.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const WINDOW_BYTES: u32 = 8 << 20;
+/// How often a call is sent again that the other node has certainly not looked at.
+const TURNED_AWAY_MAX: u32 = 2;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Calls other nodes. Clones share connections.
 #[derive(Clone, Debug)]
 pub struct PeerClient {
-    http: reqwest::Client,
+    http: Client<Connector, Body>,
 }
 
 /// What another node answered: its body is still to come.
@@ -28,32 +47,47 @@ pub struct PeerAnswer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    response: reqwest::Response,
+    body: Incoming,
     address: String,
 }
 
+/// What is sent: what is whole can be sent again.
+enum Outgoing {
+    Whole(Bytes),
+    Made(Body),
+}
+
+impl Outgoing {
+    /// The body to send now, and what is left for a second time.
+    fn take(self) -> (Body, Option<Outgoing>) {
+        match self {
+            Outgoing::Whole(bytes) => {
+                let body = Full::new(bytes.clone()).map_err(|never| match never {});
+                (body.boxed_unsync(), Some(Outgoing::Whole(bytes)))
+            }
+            Outgoing::Made(body) => (body, None),
+        }
+    }
+}
+
 impl PeerClient {
-    /// Calls that give up connecting after `connect_timeout`.
-    ///
-    /// # Errors
-    /// [`ClientError::InvalidServer`] when the system has no means for connections.
-    pub fn new(connect_timeout: Duration) -> Result<PeerClient, ClientError> {
-        let http = reqwest::Client::builder()
-            .user_agent(crate::USER_AGENT)
-            .http2_prior_knowledge()
+    /// Calls over `network` that give up connecting after `connect_timeout`.
+    #[must_use]
+    pub fn new(network: Network, connect_timeout: Duration) -> PeerClient {
+        let connector = Connector {
+            network,
+            connect_timeout,
+        };
+        let http = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .http2_only(true)
             .http2_initial_stream_window_size(WINDOW_BYTES)
             .http2_initial_connection_window_size(WINDOW_BYTES)
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .connect_timeout(connect_timeout)
-            .build()
-            .map_err(|_| ClientError::InvalidServer {
-                server: String::new(),
-            })?;
-        Ok(PeerClient { http })
+            .build(connector);
+        PeerClient { http }
     }
 
     /// Posts `body` to `path` of the node at `address` (`http://host:port`), and reads the whole answer.
@@ -70,7 +104,14 @@ impl PeerClient {
     ) -> Result<Bytes, ClientError> {
         let whole = async {
             let answer = self
-                .send(Method::POST, address, path, headers, body.into(), timeout)
+                .send(
+                    Method::POST,
+                    address,
+                    path,
+                    headers,
+                    Outgoing::Whole(body),
+                    timeout,
+                )
                 .await?;
             answer.good().await
         };
@@ -93,7 +134,7 @@ impl PeerClient {
         path: &str,
         timeout: Duration,
     ) -> Result<Bytes, ClientError> {
-        let body = reqwest::Body::default();
+        let body = Outgoing::Whole(Bytes::new());
         let answer = self
             .send(Method::GET, address, path, HeaderMap::new(), body, timeout)
             .await?;
@@ -114,9 +155,10 @@ impl PeerClient {
     ) -> Result<Bytes, ClientError>
     where
         S: TryStream<Ok = Bytes> + Send + 'static,
-        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S::Error: Into<BoxError>,
     {
-        let body = reqwest::Body::wrap_stream(body);
+        let frames = body.map_ok(Frame::data).map_err(Into::into);
+        let body = Outgoing::Made(StreamBody::new(frames).boxed_unsync());
         let answer = self
             .send(Method::POST, address, path, headers, body, timeout)
             .await?;
@@ -142,7 +184,7 @@ impl PeerClient {
             address,
             path_and_query,
             headers,
-            body.into(),
+            Outgoing::Whole(body),
             timeout,
         )
         .await
@@ -154,28 +196,116 @@ impl PeerClient {
         address: &str,
         path: &str,
         headers: HeaderMap,
-        body: reqwest::Body,
+        body: Outgoing,
         timeout: Duration,
     ) -> Result<PeerAnswer, ClientError> {
-        let invalid = || ClientError::InvalidServer {
+        let uri = place(address, path).ok_or_else(|| ClientError::InvalidServer {
             server: address.to_owned(),
-        };
-        let url: reqwest::Url = address.parse().map_err(|_| invalid())?;
-        let url = url.join(path).map_err(|_| invalid())?;
-        let request = self.http.request(method, url).headers(headers).body(body);
-        let Ok(sent) = tokio::time::timeout(timeout, request.send()).await else {
+        })?;
+        let sending = self.send_again(method, uri, headers, body);
+        let Ok(sent) = tokio::time::timeout(timeout, sending).await else {
             return Err(ClientError::Timeout {
                 server: address.to_owned(),
                 timeout,
             });
         };
-        let response = sent.map_err(|error| ClientError::from_reqwest(&error, address, timeout))?;
+        let response = sent.map_err(|error| ClientError::from_call(&error, address))?;
+        let (head, body) = response.into_parts();
         Ok(PeerAnswer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            response,
+            status: head.status,
+            headers: head.headers,
+            body,
             address: address.to_owned(),
         })
+    }
+
+    async fn send_again(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        mut body: Outgoing,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        let mut turned_away = 0;
+        loop {
+            let (now, later) = body.take();
+            let mut request = Request::new(now);
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = headers.clone();
+            let us = HeaderValue::from_static(crate::USER_AGENT);
+            request.headers_mut().entry(USER_AGENT).or_insert(us);
+            match (self.http.request(request).await, later) {
+                (Err(error), Some(later))
+                    if turned_away < TURNED_AWAY_MAX && is_turned_away(&error) =>
+                {
+                    turned_away += 1;
+                    body = later;
+                }
+                (sent, _) => return sent,
+            }
+        }
+    }
+}
+
+/// Whether the other end has said that it did not look at the request, such as when it stops.
+fn is_turned_away(error: &legacy::Error) -> bool {
+    let cause = error.source().and_then(std::error::Error::source);
+    let Some(error) = cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) else {
+        return false;
+    };
+    let is = |reason| error.is_remote() && error.reason() == Some(reason);
+    (error.is_go_away() && is(h2::Reason::NO_ERROR))
+        || (error.is_reset() && is(h2::Reason::REFUSED_STREAM))
+}
+
+/// `path_and_query` of the node at `address`.
+fn place(address: &str, path_and_query: &str) -> Option<Uri> {
+    let address: Uri = address.parse().ok()?;
+    Uri::builder()
+        .scheme(address.scheme_str().filter(|scheme| *scheme == "http")?)
+        .authority(address.authority()?.clone())
+        .path_and_query(path_and_query)
+        .build()
+        .ok()
+}
+
+/// Makes the connections of calls.
+#[derive(Clone, Debug)]
+struct Connector {
+    network: Network,
+    connect_timeout: Duration,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Stream>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let Connector {
+            network,
+            connect_timeout,
+        } = self.clone();
+        Box::pin(async move {
+            let host = uri.host().unwrap_or_default();
+            let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+            let connecting = network.connect(&authority);
+            match tokio::time::timeout(connect_timeout, connecting).await {
+                Ok(stream) => stream.map(TokioIo::new),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        })
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
     }
 }
 
@@ -185,27 +315,27 @@ impl PeerAnswer {
     /// # Errors
     /// [`ClientError::Broken`] or the like when it ends too early.
     pub async fn next(&mut self) -> Option<Result<Bytes, ClientError>> {
-        let timeout = Duration::MAX;
-        match self.response.chunk().await {
-            Ok(chunk) => chunk.map(Ok),
-            Err(error) => Some(Err(ClientError::from_reqwest(
-                &error,
-                &self.address,
-                timeout,
-            ))),
+        loop {
+            match self.body.frame().await? {
+                Ok(frame) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Some(Ok(bytes));
+                    }
+                }
+                Err(error) => return Some(Err(broken(&self.address, &error))),
+            }
         }
     }
 
     async fn good(self) -> Result<Bytes, ClientError> {
         let PeerAnswer {
             status,
-            response,
+            headers: _,
+            body,
             address,
-            ..
         } = self;
-        let body = response.bytes().await;
-        let body =
-            body.map_err(|error| ClientError::from_reqwest(&error, &address, Duration::MAX))?;
+        let body = body.collect().await;
+        let body = body.map_err(|error| broken(&address, &error))?.to_bytes();
         if status == StatusCode::OK {
             return Ok(body);
         }
@@ -219,5 +349,12 @@ impl PeerAnswer {
                 },
             },
         )
+    }
+}
+
+fn broken(address: &str, error: &hyper::Error) -> ClientError {
+    ClientError::Broken {
+        server: address.to_owned(),
+        cause: innermost(error),
     }
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atoll_client::Network;
 use atoll_client::link::{self, LinkError};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -62,7 +63,7 @@ fn say_nothing(_: Request<Incoming>) -> Option<Answer> {
 #[tokio::test]
 async fn frames_pass_both_ways_while_both_bodies_are_open() {
     let server = serve(echo).await;
-    let mut stream = link::open(&server, PATIENCE).await.unwrap();
+    let mut stream = link::open(&Network::Tcp, &server, PATIENCE).await.unwrap();
     for frame in ["hello", "ack", "want"] {
         stream.upstream.send(Bytes::from(frame)).await.unwrap();
         let echoed = stream.downstream.next().await.unwrap().unwrap();
@@ -76,7 +77,7 @@ async fn frames_pass_both_ways_while_both_bodies_are_open() {
 #[tokio::test]
 async fn a_megabyte_is_not_held_up_by_windows() {
     let server = serve(echo).await;
-    let mut stream = link::open(&server, PATIENCE).await.unwrap();
+    let mut stream = link::open(&Network::Tcp, &server, PATIENCE).await.unwrap();
     let frame = Bytes::from(vec![7_u8; 64 << 10]);
     let upstream = stream.upstream;
     tokio::spawn(async move {
@@ -94,7 +95,7 @@ async fn a_megabyte_is_not_held_up_by_windows() {
 #[tokio::test]
 async fn a_refusal_is_told_in_the_nodes_words() {
     let server = serve(refuse).await;
-    let mut stream = link::open(&server, PATIENCE).await.unwrap();
+    let mut stream = link::open(&Network::Tcp, &server, PATIENCE).await.unwrap();
     let error = stream.downstream.next().await.unwrap().unwrap_err();
     let told = error.to_string();
     assert!(
@@ -111,7 +112,7 @@ async fn a_refusal_is_told_in_the_nodes_words() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up() {
     let server = serve(say_nothing).await;
-    let mut stream = link::open(&server, Duration::from_millis(200))
+    let mut stream = link::open(&Network::Tcp, &server, Duration::from_millis(200))
         .await
         .unwrap();
     let error = stream.downstream.next().await.unwrap().unwrap_err();
@@ -123,7 +124,7 @@ async fn nobody_at_home_is_told_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = link::open(&format!("http://{address}"), PATIENCE)
+    let error = link::open(&Network::Tcp, &format!("http://{address}"), PATIENCE)
         .await
         .unwrap_err();
     assert!(matches!(error, LinkError::Connect { .. }), "{error}");

@@ -1,6 +1,8 @@
 //! The node's two clocks: one that never runs backwards, and the wall clock.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use atoll_core::Timestamp;
 use atoll_replication::Now;
@@ -9,13 +11,15 @@ use atoll_replication::Now;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     started: Instant,
+    wall_ms: fn() -> u64,
     shift_ms: i64,
 }
 
 impl Clock {
-    pub(crate) fn new(shift_ms: i64) -> Self {
+    pub(crate) fn new(wall_ms: fn() -> u64, shift_ms: i64) -> Self {
         Clock {
             started: Instant::now(),
+            wall_ms,
             shift_ms,
         }
     }
@@ -34,11 +38,7 @@ impl Clock {
 
     /// Milliseconds since 1970.
     pub(crate) fn wall_ms(&self) -> u64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let real = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        real.saturating_add_signed(self.shift_ms)
+        (self.wall_ms)().saturating_add_signed(self.shift_ms)
     }
 
     /// What the leader proposes as an entry's time.

@@ -22,7 +22,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use atoll_api::http::{Health, Progress, Readiness};
@@ -34,6 +33,7 @@ use atoll_store::{Identity, Region, StoreError, transfer};
 
 use crate::config::NodeConfig;
 use crate::raft::member::{NodeRecord, RegionNode, RegionNodes};
+use crate::surroundings::{Listener, Surroundings};
 
 /// Where nodes ask each other who they are.
 pub(crate) const PATH: &str = "/internal/v1/formation";
@@ -80,7 +80,8 @@ pub(crate) fn me(config: &NodeConfig) -> RegionNode {
 pub(crate) async fn form(
     config: &NodeConfig,
     engine: &Arc<dyn Engine>,
-    listener: &TcpListener,
+    surroundings: &Surroundings,
+    listener: &Listener,
 ) -> Result<Formed, String> {
     let me = me(config);
     begin_anew_after_half_a_state(engine)?;
@@ -124,7 +125,8 @@ pub(crate) async fn form(
             id: record.id,
             member: me.clone(),
         };
-        meet(config, &introduction, &others, listener).await?
+        let peers = PeerClient::new(surroundings.network.clone(), ASK_TIMEOUT);
+        meet(config, &introduction, &others, &peers, listener).await?
     };
     let (replica, ask) = match founding {
         Founding::Begin(founders) => {
@@ -170,12 +172,13 @@ async fn meet(
     config: &NodeConfig,
     introduction: &Introduction,
     others: &[String],
-    listener: &TcpListener,
+    peers: &PeerClient,
+    listener: &Listener,
 ) -> Result<Founding, String> {
-    let peers = PeerClient::new(ASK_TIMEOUT).map_err(|e| e.to_string())?;
     tokio::select! {
+        biased;
         () = answer(listener, introduction.clone()) => Err("the listener is gone".into()),
-        founding = ask(config, introduction, others, &peers) => founding,
+        founding = ask(config, introduction, others, peers) => founding,
     }
 }
 
@@ -252,7 +255,7 @@ pub(crate) async fn introduce(peers: &PeerClient, address: &str) -> Result<Intro
 }
 
 /// Answers who this node is, on connections that end when the future is dropped: the node proper takes over.
-async fn answer(listener: &TcpListener, introduction: Introduction) {
+async fn answer(listener: &Listener, introduction: Introduction) {
     let router = Router::new()
         .route(PATH, get(async |State(me): State<Introduction>| Json(me)))
         .route("/healthz", get(async || Json(Health { alive: true })))
@@ -260,7 +263,7 @@ async fn answer(listener: &TcpListener, introduction: Introduction) {
         .with_state(introduction);
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok(stream) = listener.accept().await else {
             tokio::time::sleep(ASK_AGAIN).await;
             continue;
         };

@@ -6,6 +6,7 @@
 //! - `raft`: the region's replicated log and state machine; `published`: what is known after each commit
 //! - `link`: pulling from and serving other regions
 //! - `members`: regions that join and leave, and the topology
+//! - [`surroundings`]: network, disk, wall clock and threads, which a simulator replaces
 //! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
 
 mod clock;
@@ -24,6 +25,7 @@ mod raft;
 mod refusal;
 mod start;
 mod status;
+pub mod surroundings;
 mod tasks;
 pub mod telemetry;
 
@@ -32,3 +34,4 @@ pub use node::Node;
 pub use past::RolledBack;
 pub use refusal::Refusal;
 pub use start::{Running, StartError};
+pub use surroundings::Surroundings;

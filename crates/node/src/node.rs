@@ -30,6 +30,7 @@ use crate::published::Published;
 use crate::raft::member::RegionNode;
 use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
+use crate::surroundings::Surroundings;
 use crate::tasks::Tasks;
 use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag, TopologyGauge};
 
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) config: NodeConfig,
     pub(crate) identity: Identity,
     pub(crate) clock: Clock,
+    pub(crate) surroundings: Surroundings,
     pub(crate) published: Arc<Published>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) log: LogReader,

@@ -32,6 +32,7 @@ use crate::published::Published;
 use crate::raft::{self, network::Network};
 use crate::raft::{Group, Proposal};
 use crate::status;
+use crate::surroundings::{Listener, Surroundings};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
@@ -115,7 +116,7 @@ impl Running {
             tracing::warn!(%error, "the Raft group did not stop in order");
         }
         let engine = Arc::clone(&inner.engine);
-        match tokio::task::spawn_blocking(move || engine.flush()).await {
+        match inner.surroundings.work.run(move || engine.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the last flush failed; the log will be applied again");
@@ -131,15 +132,20 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: NodeConfig) -> Result<Running, StartError> {
+        Node::start_in(config, Surroundings::default()).await
+    }
+
+    /// Starts a node in other surroundings than the machine's.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_in(
+        config: NodeConfig,
+        surroundings: Surroundings,
+    ) -> Result<Running, StartError> {
         config.check().map_err(StartError::Config)?;
-        let listener =
-            TcpListener::bind(config.listen)
-                .await
-                .map_err(|source| StartError::Listen {
-                    address: config.listen,
-                    source,
-                })?;
-        Node::start_on(config, listener).await
+        let listener = listen(&surroundings, config.listen).await?;
+        Node::start_with(config, surroundings, listener).await
     }
 
     /// Starts a node on a socket that listens already.
@@ -151,16 +157,27 @@ impl Node {
         listener: TcpListener,
     ) -> Result<Running, StartError> {
         config.check().map_err(StartError::Config)?;
-        let listen = |source| StartError::Listen {
+        Node::start_with(config, Surroundings::default(), Listener::Tcp(listener)).await
+    }
+
+    async fn start_with(
+        config: NodeConfig,
+        surroundings: Surroundings,
+        listener: Listener,
+    ) -> Result<Running, StartError> {
+        let address = listener.address(config.listen);
+        let address = address.map_err(|source| StartError::Listen {
             address: config.listen,
             source,
-        };
-        let address = listener.local_addr().map_err(listen)?;
-        let engine = open_engine(&config)?;
+        })?;
+        let engine = open_engine(&config, &surroundings)?;
         raft::snapshot::clear_spools(&config.data);
-        let for_neighbours = listen_for_neighbours(&config).await?;
+        let for_neighbours = match config.node.as_ref().and_then(|node| node.listen) {
+            Some(address) => Some(listen(&surroundings, address).await?),
+            None => None,
+        };
         let met_at = for_neighbours.as_ref().unwrap_or(&listener);
-        let formed = formation::form(&config, &engine, met_at)
+        let formed = formation::form(&config, &engine, &surroundings, met_at)
             .await
             .map_err(|problem| StartError::Data {
                 data: config.data.clone(),
@@ -173,11 +190,10 @@ impl Node {
             .testing
             .as_ref()
             .map_or(0, |testing| testing.clock_shift_ms);
-        let clock = Clock::new(shift_ms);
+        let clock = Clock::new(surroundings.wall_ms, shift_ms);
         let metrics = Arc::new(Metrics::new());
         let published = Arc::new(Published::new(&region, Arc::clone(&metrics)));
-        let neighbours = PeerClient::new(NEIGHBOUR_CONNECTS_WITHIN)
-            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let neighbours = PeerClient::new(surroundings.network.clone(), NEIGHBOUR_CONNECTS_WITHIN);
         let group = Group::start(
             region,
             Arc::clone(&published),
@@ -188,6 +204,7 @@ impl Node {
                 .testing
                 .as_ref()
                 .and_then(|testing| testing.commands_kept),
+            surroundings.work,
         )
         .await
         .map_err(StartError::Raft)?;
@@ -198,6 +215,7 @@ impl Node {
             peers: Peers::new(identity.replica),
             log: LogReader::new(Arc::clone(&engine)),
             clock,
+            surroundings,
             identity,
             published,
             engine,
@@ -295,20 +313,16 @@ async fn watch_disk(inner: Arc<Inner>) {
     }
 }
 
-async fn listen_for_neighbours(config: &NodeConfig) -> Result<Option<TcpListener>, StartError> {
-    let Some(address) = config.node.as_ref().and_then(|node| node.listen) else {
-        return Ok(None);
-    };
-    let bound = TcpListener::bind(address).await;
-    let listen = |source| StartError::Listen { address, source };
-    bound.map(Some).map_err(listen)
+async fn listen(surroundings: &Surroundings, address: SocketAddr) -> Result<Listener, StartError> {
+    let bound = surroundings.bind(address).await;
+    bound.map_err(|source| StartError::Listen { address, source })
 }
 
 /// Serves clients and the region's other nodes, on one listener or on two, until the node closes.
 fn serve(
     node: &Node,
-    listener: TcpListener,
-    for_neighbours: Option<TcpListener>,
+    listener: Listener,
+    for_neighbours: Option<Listener>,
 ) -> tokio::task::JoinHandle<()> {
     let closing = || node.0.closing.clone().cancelled_owned();
     let is_shared = for_neighbours.is_none();
@@ -342,7 +356,13 @@ async fn lead(node: Node) {
     }
 }
 
-fn open_engine(config: &NodeConfig) -> Result<Arc<dyn Engine>, StartError> {
+fn open_engine(
+    config: &NodeConfig,
+    surroundings: &Surroundings,
+) -> Result<Arc<dyn Engine>, StartError> {
+    if let Some(engine) = &surroundings.engine {
+        return Ok(Arc::clone(engine));
+    }
     let settings = Settings {
         memory: Memory::new(config.memory.cache_bytes, config.memory.buffer_bytes),
         ..Settings::default()

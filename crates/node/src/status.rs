@@ -120,7 +120,12 @@ pub(crate) async fn count_open_conflicts(inner: Arc<Inner>) {
     let mut arrivals = inner.published.arrivals();
     loop {
         let counting = Arc::clone(&inner);
-        match tokio::task::spawn_blocking(move || open_conflicts(&counting)).await {
+        match inner
+            .surroundings
+            .work
+            .run(move || open_conflicts(&counting))
+            .await
+        {
             Ok(Ok(open)) => inner.open_conflicts.store(open, Ordering::Relaxed),
             Ok(Err(error)) => tracing::warn!(%error, "open conflicts could not be counted"),
             Err(error) => tracing::warn!(%error, "open conflicts were not counted"),

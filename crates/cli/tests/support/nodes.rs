@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use atoll_api::http::{ChangeLine, NodeRole, NodeStatus};
-use atoll_client::PeerClient;
+use atoll_client::{Network, PeerClient};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -215,7 +215,7 @@ impl Process {
             HeaderName::from_static("atoll-consistency"),
             HeaderValue::from_static("any"),
         )]);
-        let peers = PeerClient::new(Duration::from_secs(5)).unwrap();
+        let peers = PeerClient::new(Network::Tcp, Duration::from_secs(5));
         let address = self.url();
         let mut lines: Vec<ChangeLine> = Vec::new();
         loop {

@@ -97,7 +97,7 @@ impl Stream {
                 return Ok(None);
             };
             let node = self.http.node().clone();
-            let (feed, chunk) = page::off_the_runtime(move || feed.read(&node)).await?;
+            let (feed, chunk) = page::off_the_runtime(&self.http, move || feed.read(&node)).await?;
             let Chunk { lines, is_last } = chunk;
             let next = feed.next_index();
             self.feed = (!feed.is_done() && (self.follows || !is_last)).then_some(feed);

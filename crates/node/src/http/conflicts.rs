@@ -29,7 +29,7 @@ pub(crate) async fn list_conflicts(State(http): State<Http>, request: Request) -
         write::lens(&catalog, collection)?;
     }
     let node = http.node().clone();
-    let (list, vector) = page::off_the_runtime(move || {
+    let (list, vector) = page::off_the_runtime(&http, move || {
         node.engine().snapshot(|read| -> Result<_, StoreError> {
             let vector = query::applied(read)?.vector;
             Ok((wanted.list(read, &catalog)?, vector))

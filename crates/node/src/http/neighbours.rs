@@ -47,7 +47,7 @@ async fn raft(State(http): State<Http>, Path(what): Path<String>, request: Reque
     let expected = network::envelope(&inner.identity, inner.group.me);
     check_envelope(&expected, &parts.headers)?;
     let answered = if what == "snapshot" {
-        serve::take_snapshot(&inner.group.raft, &inner.config.data, body).await
+        serve::take_snapshot(&inner, body).await
     } else {
         let body = whole(body).await?;
         serve::answer(&inner.group.raft, &what, body).await

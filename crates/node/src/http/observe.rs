@@ -4,13 +4,13 @@
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::Method;
+use tokio::time::Instant;
 use tower::{Layer, Service};
 use tracing::Instrument;
 

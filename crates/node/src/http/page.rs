@@ -25,7 +25,7 @@ pub(crate) async fn list_keys(State(http): State<Http>, request: Request) -> Ans
     let catalog = http.node().catalog();
     write::lens(&catalog, &collection)?;
     let node = http.node().clone();
-    let (page, vector) = off_the_runtime(move || {
+    let (page, vector) = off_the_runtime(&http, move || {
         let lens = catalog.lens(&collection);
         node.engine().snapshot(|read| -> Result<_, StoreError> {
             let vector = query::applied(read)?.vector;
@@ -53,9 +53,10 @@ fn page_bounds(query: &KeyQuery) -> Result<PageBounds, Refused> {
 
 /// Runs what may read much away from the threads that serve requests.
 pub(crate) async fn off_the_runtime<T: Send + 'static>(
+    http: &Http,
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
-    match tokio::task::spawn_blocking(read).await {
+    match http.node().0.surroundings.work.run(read).await {
         Ok(result) => Ok(result?),
         Err(error) => {
             tracing::error!(%error, "a read ended early");

@@ -16,11 +16,12 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
+
+use atoll_client::Stream;
 
 use super::activity::{Activity, Watched};
 use super::bounds::{
@@ -28,6 +29,7 @@ use super::bounds::{
 };
 use super::{Http, router};
 use crate::node::Node;
+use crate::surroundings::Listener;
 
 /// How many clients at once are told that there are too many; others are cut off.
 const TURNED_AWAY_MAX: usize = 64;
@@ -37,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves clients, and the region's other nodes when it `takes_neighbours`, until `shutdown` is done, then lets what is under way end, for at most [`DRAIN_TIMEOUT`].
 pub(crate) async fn serve(
     node: Node,
-    listener: TcpListener,
+    listener: Listener,
     takes_neighbours: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -49,7 +51,7 @@ pub(crate) async fn serve(
 pub(super) async fn serve_within(
     bounds: Bounds,
     node: Node,
-    listener: TcpListener,
+    listener: Listener,
     takes_neighbours: bool,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -114,10 +116,10 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 impl Server {
-    async fn accept(&self, listener: TcpListener) {
+    async fn accept(&self, listener: Listener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream),
+                Ok(stream) => self.take(stream),
                 Err(error) => {
                     tracing::debug!(%error, "no connection was accepted");
                     if !is_of_the_client(&error) {
@@ -128,10 +130,7 @@ impl Server {
         }
     }
 
-    fn take(&self, stream: TcpStream) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection stays with Nagle's delay");
-        }
+    fn take(&self, stream: Stream) {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             self.connect(stream, place);
         } else if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
@@ -142,7 +141,7 @@ impl Server {
         }
     }
 
-    fn connect(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn connect(&self, stream: Stream, place: OwnedSemaphorePermit) {
         let activity = Arc::new(Activity::new());
         let watched = Watched {
             stream,
@@ -221,7 +220,7 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 /// Tells a client that there are too many, whatever it asks for.
-async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
+async fn turn_away(mut stream: Stream) -> io::Result<()> {
     const BODY: &str = r#"{"type":"urn:atoll:problem:Overloaded","title":"The node is busy","status":503,"detail":"the node has as many connections as it takes on; try again later","reason":"Overloaded","retryAfter":1}"#;
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\

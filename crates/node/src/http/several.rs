@@ -34,7 +34,7 @@ pub(crate) async fn read_keys(State(http): State<Http>, request: Request) -> Ans
     let catalog = http.node().catalog();
     let keys = named(&catalog, keys)?;
     let node = http.node().clone();
-    let (items, vector) = page::off_the_runtime(move || {
+    let (items, vector) = page::off_the_runtime(&http, move || {
         node.engine().snapshot(|read| {
             let vector = query::applied(read)?.vector;
             Ok((items(read, &catalog, &keys)?, vector))

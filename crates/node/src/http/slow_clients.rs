@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bounds::Bounds;
 use super::server::serve_within;
+use crate::surroundings::Listener;
 use crate::{Node, NodeConfig, Running};
 
 const LONG: Duration = Duration::from_secs(600);
@@ -48,7 +49,14 @@ impl Store {
         let stop = CancellationToken::new();
         let (node, stopped) = (running.node().clone(), stop.clone());
         let serving = tokio::spawn(async move {
-            serve_within(bounds, node, listener, true, stopped.cancelled()).await;
+            serve_within(
+                bounds,
+                node,
+                Listener::Tcp(listener),
+                true,
+                stopped.cancelled(),
+            )
+            .await;
         });
         Store {
             running,

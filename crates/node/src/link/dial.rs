@@ -72,23 +72,27 @@ impl Dial {
             attempt += 1;
             let problem = match endpoint {
                 None => Some(format!("no endpoint of {} is known", self.from)),
-                Some(endpoint) => match link::open(endpoint, connect_within).await {
-                    Ok(stream) => {
-                        let link = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
-                        let ended = self.read(link, stream, &mut backoff).await;
-                        let from = self.from.clone();
-                        if self
-                            .events
-                            .send(Event::Closed { from, link })
-                            .await
-                            .is_err()
-                        {
-                            return;
+                Some(endpoint) => {
+                    match link::open(&self.node.surroundings.network, endpoint, connect_within)
+                        .await
+                    {
+                        Ok(stream) => {
+                            let link = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
+                            let ended = self.read(link, stream, &mut backoff).await;
+                            let from = self.from.clone();
+                            if self
+                                .events
+                                .send(Event::Closed { from, link })
+                                .await
+                                .is_err()
+                            {
+                                return;
+                            }
+                            ended
                         }
-                        ended
+                        Err(error) => Some(error.to_string()),
                     }
-                    Err(error) => Some(error.to_string()),
-                },
+                }
             };
             if board.is_stopped(&self.from) || !*self.wanted.borrow() {
                 continue;

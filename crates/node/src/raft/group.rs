@@ -1,11 +1,12 @@
 //! This node's part in its region's group: starting it, who leads, current reads, handing leadership over.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::rt::WatchReceiver as _;
 use openraft::{Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 
 use atoll_store::Region;
 
@@ -14,6 +15,7 @@ use super::network::Network;
 use super::{Proposal, Raft, StateMachine, log_store};
 use crate::published::Published;
 use crate::refusal::Refusal;
+use crate::surroundings::Work;
 
 /// A leader that is silent for one to two of these is replaced: writes go on within 3 s.
 const ELECTION_MS: (u64, u64) = (500, 1000);
@@ -79,6 +81,7 @@ impl Group {
         founders: RegionNodes,
         network: Network,
         commands_kept: Option<u64>,
+        work: Work,
     ) -> Result<Group, String> {
         let kept = commands_kept.unwrap_or(COMMANDS_KEPT);
         let config = Config {
@@ -96,9 +99,9 @@ impl Group {
             ..Config::default()
         };
         let config = config.validate().map_err(|e| e.to_string())?;
-        let log =
-            log_store::LogStore::open(Arc::clone(region.engine())).map_err(|e| e.to_string())?;
-        let machine = StateMachine::open(region, published)?;
+        let log = log_store::LogStore::open(Arc::clone(region.engine()), work)
+            .map_err(|e| e.to_string())?;
+        let machine = StateMachine::open(region, published, work)?;
         let raft = Raft::new(me, Arc::new(config), network.clone(), log, machine)
             .await
             .map_err(|e| e.to_string())?;

@@ -8,17 +8,21 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt, stream};
 use openraft::EntryPayload;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::type_config::alias::{DefaultEntryOf, LogIdOf, VoteOf};
 
+use tokio::sync::Notify;
+
 use atoll_store::engine::Engine;
 use atoll_store::raft_log::{RaftLog, RaftLogError};
 
 use super::{TypeConfig, codec};
+use crate::surroundings::Work;
 
 type Entry = DefaultEntryOf<TypeConfig>;
 
@@ -42,21 +46,36 @@ pub(super) struct LogStore {
     log: Arc<RaftLog>,
     recent: Arc<Mutex<Recent>>,
     syncs: mpsc::SyncSender<IOFlushed<TypeConfig>>,
+    /// Told of every append where a task syncs, and no thread.
+    told: Arc<Notify>,
 }
 
 impl LogStore {
-    pub(super) fn open(engine: Arc<dyn Engine>) -> Result<Self, RaftLogError> {
+    pub(super) fn open(engine: Arc<dyn Engine>, work: Work) -> Result<Self, RaftLogError> {
         let log = Arc::new(RaftLog::open(engine)?);
         let (syncs, waiting) = mpsc::sync_channel(UNSYNCED_APPENDS);
-        let syncing = Arc::clone(&log);
-        std::thread::Builder::new()
-            .name("raft-log-sync".into())
-            .spawn(move || sync_groups(&syncing, &waiting))
-            .expect("a thread can be started");
+        let (syncing, told) = (Arc::clone(&log), Arc::new(Notify::new()));
+        match work {
+            Work::Threads => {
+                std::thread::Builder::new()
+                    .name("raft-log-sync".into())
+                    .spawn(move || sync_groups(&syncing, &waiting))
+                    .expect("a thread can be started");
+            }
+            Work::InLine { sync_after } => {
+                tokio::spawn(sync_now_and_then(
+                    syncing,
+                    waiting,
+                    Arc::downgrade(&told),
+                    sync_after,
+                ));
+            }
+        }
         Ok(LogStore {
             log,
             recent: Arc::default(),
             syncs,
+            told,
         })
     }
 
@@ -110,12 +129,30 @@ fn size(entry: &Entry) -> usize {
 /// Syncs until the log store is gone: all that waits, with one sync.
 fn sync_groups(log: &RaftLog, waiting: &mpsc::Receiver<IOFlushed<TypeConfig>>) {
     while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        group.extend(waiting.try_iter());
-        let result = log.sync();
-        for callback in group {
-            callback.io_completed(result.clone().map_err(|e| io_error(&e)));
-        }
+        sync_group(log, std::iter::once(first).chain(waiting.try_iter()));
+    }
+}
+
+fn sync_group(log: &RaftLog, group: impl Iterator<Item = IOFlushed<TypeConfig>>) {
+    let group: Vec<_> = group.collect();
+    let result = log.sync();
+    for callback in group {
+        callback.io_completed(result.clone().map_err(|e| io_error(&e)));
+    }
+}
+
+/// The same as a task, for an engine whose sync takes no time: each takes `after` instead.
+async fn sync_now_and_then(
+    log: Arc<RaftLog>,
+    waiting: mpsc::Receiver<IOFlushed<TypeConfig>>,
+    told: Weak<Notify>,
+    after: fn() -> Duration,
+) {
+    while let Some(told) = told.upgrade() {
+        told.notified().await;
+        drop(told);
+        tokio::time::sleep(after()).await;
+        sync_group(&log, waiting.try_iter());
     }
 }
 
@@ -247,9 +284,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .append_unsynced(&records)
             .map_err(|e| io_error(&e))?;
         self.recent().remember(entries);
-        self.syncs
-            .send(callback)
-            .map_err(|_| io::Error::other("the log's sync thread is gone"))
+        let sent = self.syncs.send(callback);
+        self.told.notify_one();
+        sent.map_err(|_| io::Error::other("the log's sync thread is gone"))
     }
 
     async fn truncate_after(&mut self, last: Option<LogIdOf<TypeConfig>>) -> Result<(), io::Error> {

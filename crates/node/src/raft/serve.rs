@@ -1,7 +1,6 @@
 //! The answering end of Raft's messages.
 
 use std::io;
-use std::path::Path;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use openraft::Snapshot;
 
 use super::snapshot::{self, SnapshotData};
 use super::{Raft, message};
+use crate::node::Inner;
 
 /// Why a message was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -60,17 +60,13 @@ pub(crate) async fn answer(raft: &Raft, what: &str, body: Bytes) -> Result<Bytes
 }
 
 /// Takes a snapshot's stream: spools it below `data`, then puts it in the place of the state.
-pub(crate) async fn take_snapshot(
-    raft: &Raft,
-    data: &Path,
-    body: Body,
-) -> Result<Bytes, Unanswered> {
-    let (head, spooled) = snapshot::spool(data, body.into_data_stream()).await?;
+pub(crate) async fn take_snapshot(inner: &Inner, body: Body) -> Result<Bytes, Unanswered> {
+    let (head, spooled) = snapshot::spool(inner, body.into_data_stream()).await?;
     let (vote, meta) = message::read_snapshot_head(head)?;
     let snapshot = Snapshot {
         meta,
         snapshot: SnapshotData::Received(spooled),
     };
-    let answer = raft.install_full_snapshot(vote, snapshot).await;
+    let answer = inner.group.raft.install_full_snapshot(vote, snapshot).await;
     Ok(message::vote(&answer.map_err(stopped)?.vote))
 }

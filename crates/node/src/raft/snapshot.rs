@@ -19,6 +19,9 @@ use tokio::sync::mpsc;
 use atoll_store::engine::{self, Engine};
 use atoll_store::transfer::{CHUNK_BYTES, Installer, Sender};
 
+use crate::node::Inner;
+use crate::surroundings::Work;
+
 /// Pieces under way to the connection.
 const PIECES: usize = 4;
 /// A chunk, or one pair that is larger alone.
@@ -31,44 +34,55 @@ pub(crate) enum SnapshotData {
     /// The state on this node's disk, flushed; nobody asks to be sent it.
     Flushed,
     /// The state at one instant, to be sent.
-    Checkpoint(Arc<dyn engine::Read>),
+    Checkpoint(Arc<dyn engine::Read>, Work),
     /// A state that came from another node.
     Received(Spooled),
 }
 
-/// A stream that was received, in a file that goes with this.
-pub(crate) struct Spooled(PathBuf);
+/// A stream that was received.
+pub(crate) enum Spooled {
+    /// In a file that goes with this.
+    File(PathBuf),
+    /// Where no node touches the machine's disk.
+    Memory(Vec<u8>),
+}
 
 impl Drop for Spooled {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if let Spooled::File(path) = self {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
-/// The pieces of a snapshot, made as they are taken, on a thread of their own.
+/// The pieces of a snapshot, made as they are taken, off the threads that serve requests.
 pub(super) fn stream(
     head: Bytes,
     data: SnapshotData,
 ) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
-    let SnapshotData::Checkpoint(checkpoint) = data else {
+    let SnapshotData::Checkpoint(checkpoint, work) = data else {
         return Err(io::Error::other("a snapshot that is not to be sent"));
     };
     let mut sender = Sender::new(checkpoint).map_err(io::Error::other)?;
     let (pieces, taken) = mpsc::channel(PIECES);
-    tokio::task::spawn_blocking(move || {
-        if pieces.blocking_send(Ok(piece(&head))).is_err() {
+    tokio::spawn(async move {
+        if pieces.send(Ok(piece(&head))).await.is_err() {
             return;
         }
         for number in 0.. {
-            let made = sender.chunk(number).map_err(io::Error::other).transpose();
+            let make = move || (sender.chunk(number), sender);
+            let made = match work.run(make).await {
+                Ok((made, back)) => {
+                    sender = back;
+                    made.map_err(io::Error::other).transpose()
+                }
+                Err(_) => return,
+            };
             let Some(made) = made else { return };
             let is_last = made.is_err();
             // Nobody takes them any more when the connection is gone.
-            if pieces
-                .blocking_send(made.map(|chunk| piece(&chunk)))
-                .is_err()
-                || is_last
-            {
+            let taken = pieces.send(made.map(|chunk| piece(&chunk))).await;
+            if taken.is_err() || is_last {
                 return;
             }
         }
@@ -84,28 +98,65 @@ fn piece(bytes: &Bytes) -> Bytes {
     piece.freeze()
 }
 
-/// Reads a stream into a file below `data`. Answers with its head.
-pub(super) async fn spool(data: &Path, mut body: BodyDataStream) -> io::Result<(Bytes, Spooled)> {
-    let path = data.join(format!("{SPOOL}-{}", rand::random::<u32>()));
-    let mut file = tokio::fs::File::create(&path).await?;
-    let spooled = Spooled(path);
+/// Reads a stream into a file below the node's directory. Answers with its head.
+pub(super) async fn spool(inner: &Inner, mut body: BodyDataStream) -> io::Result<(Bytes, Spooled)> {
+    let mut spool = Spool::begin(inner).await?;
     let mut start = BytesMut::new();
     let mut head = None;
     while let Some(bytes) = body.next().await {
         let bytes = bytes.map_err(io::Error::other)?;
         if head.is_some() {
-            file.write_all(&bytes).await?;
+            spool.write(&bytes).await?;
             continue;
         }
         start.extend_from_slice(&bytes);
         head = take_head(&mut start)?;
         if head.is_some() {
-            file.write_all(&start.split()).await?;
+            spool.write(&start.split()).await?;
         }
     }
-    file.flush().await?;
+    let spooled = spool.end().await?;
     let head = head.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     Ok((head, spooled))
+}
+
+/// A stream that is being received.
+struct Spool {
+    spooled: Spooled,
+    file: Option<tokio::fs::File>,
+}
+
+impl Spool {
+    async fn begin(inner: &Inner) -> io::Result<Spool> {
+        let Work::Threads = inner.surroundings.work else {
+            let spooled = Spooled::Memory(Vec::new());
+            return Ok(Spool {
+                spooled,
+                file: None,
+            });
+        };
+        let name = format!("{SPOOL}-{}", rand::random::<u32>());
+        let path = inner.config.data.join(name);
+        let file = Some(tokio::fs::File::create(&path).await?);
+        let spooled = Spooled::File(path);
+        Ok(Spool { spooled, file })
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match (&mut self.spooled, &mut self.file) {
+            (Spooled::Memory(all), _) => all.extend_from_slice(bytes),
+            (Spooled::File(_), Some(file)) => file.write_all(bytes).await?,
+            (Spooled::File(_), None) => {}
+        }
+        Ok(())
+    }
+
+    async fn end(self) -> io::Result<Spooled> {
+        if let Some(mut file) = self.file {
+            file.flush().await?;
+        }
+        Ok(self.spooled)
+    }
 }
 
 /// The first piece, once it is whole.
@@ -126,9 +177,15 @@ fn take_head(start: &mut BytesMut) -> io::Result<Option<Bytes>> {
 
 /// Puts a received state in the place of the engine's.
 pub(super) fn install(spooled: &Spooled, engine: &Arc<dyn Engine>) -> io::Result<()> {
-    let mut file = BufReader::new(File::open(&spooled.0)?);
+    match spooled {
+        Spooled::File(path) => install_from(BufReader::new(File::open(path)?), engine),
+        Spooled::Memory(bytes) => install_from(bytes.as_slice(), engine),
+    }
+}
+
+fn install_from(mut from: impl Read, engine: &Arc<dyn Engine>) -> io::Result<()> {
     let mut installer = Installer::begin(Arc::clone(engine)).map_err(io::Error::other)?;
-    while let Some(chunk) = next(&mut file)? {
+    while let Some(chunk) = next(&mut from)? {
         installer.push(&chunk).map_err(io::Error::other)?;
     }
     let installed = installer.finish().map_err(io::Error::other)?;

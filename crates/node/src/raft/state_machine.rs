@@ -18,6 +18,7 @@ use super::TypeConfig;
 use super::codec::{self, Place};
 use super::snapshot::{self, SnapshotData};
 use crate::published::Published;
+use crate::surroundings::Work;
 
 /// Commands applied as one group at most.
 const GROUP_COMMANDS: usize = 64;
@@ -27,10 +28,15 @@ pub(crate) struct StateMachine {
     place: Place,
     published: Arc<Published>,
     flushed: Arc<Mutex<Place>>,
+    work: Work,
 }
 
 impl StateMachine {
-    pub(super) fn open(region: Region, published: Arc<Published>) -> Result<Self, String> {
+    pub(super) fn open(
+        region: Region,
+        published: Arc<Published>,
+        work: Work,
+    ) -> Result<Self, String> {
         let stored = &region.applied().raft;
         let place = if stored.is_empty() {
             Place::default()
@@ -44,6 +50,7 @@ impl StateMachine {
             place,
             published,
             flushed,
+            work,
         })
     }
 
@@ -110,6 +117,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             engine: Arc::clone(self.region.engine()),
             place: self.place.clone(),
             flushed: Arc::clone(&self.flushed),
+            work: self.work,
         }
     }
 
@@ -124,8 +132,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         // Nothing is read here until the new state is there: half of one answers nobody.
         self.published.set_replacing(true);
         let engine = Arc::clone(self.region.engine());
-        let installing = tokio::task::spawn_blocking(move || snapshot::install(&spooled, &engine));
-        installing.await.map_err(io::Error::other)??;
+        let install = move || snapshot::install(&spooled, &engine);
+        self.work.run(install).await??;
         self.region.reload().map_err(|e| codec::invalid(&e))?;
         self.place = codec::read_place(&self.region.applied().raft)?;
         if self.place.applied != meta.last_log_id {
@@ -154,9 +162,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 .then(|| snapshot(flushed.clone(), SnapshotData::Flushed)));
         }
         let engine = Arc::clone(self.region.engine());
-        let made = tokio::task::spawn_blocking(move || engine.checkpoint()).await;
-        let checkpoint = made.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        let data = SnapshotData::Checkpoint(checkpoint);
+        let made = self.work.run(move || engine.checkpoint()).await?;
+        let data = SnapshotData::Checkpoint(made.map_err(io::Error::other)?, self.work);
         Ok(Some(snapshot(self.place.clone(), data)))
     }
 }
@@ -166,6 +173,7 @@ pub(crate) struct Flush {
     engine: Arc<dyn Engine>,
     place: Place,
     flushed: Arc<Mutex<Place>>,
+    work: Work,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Flush {
@@ -173,11 +181,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Flush {
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let engine = Arc::clone(&self.engine);
-        let flush = tokio::task::spawn_blocking(move || engine.flush());
-        flush
-            .await
-            .map_err(io::Error::other)?
-            .map_err(|e| io::Error::other(e.to_string()))?;
+        let flushed = self.work.run(move || engine.flush()).await?;
+        flushed.map_err(|e| io::Error::other(e.to_string()))?;
         *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = self.place.clone();
         Ok(snapshot(self.place.clone(), SnapshotData::Flushed))
     }
