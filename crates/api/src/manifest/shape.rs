@@ -77,6 +77,34 @@ pub enum TopologyFault {
     },
 }
 
+impl From<Topology> for TopologySpec {
+    fn from(topology: Topology) -> TopologySpec {
+        let mut spec = TopologySpec {
+            kind: TopologyKind::AllToAll,
+            order: None,
+            hub: None,
+            links: None,
+            failover_after: None,
+        };
+        match topology {
+            Topology::AllToAll => {}
+            Topology::Ring { order } => {
+                spec.kind = TopologyKind::Ring;
+                spec.order = Some(order);
+            }
+            Topology::Star { hub } => {
+                spec.kind = TopologyKind::Star;
+                spec.hub = Some(hub);
+            }
+            Topology::Custom { links } => {
+                spec.kind = TopologyKind::Custom;
+                spec.links = Some(links);
+            }
+        }
+        spec
+    }
+}
+
 /// Faults with the fields at fault, relative to the topology; empty for the topology itself.
 type Faults = Vec<(String, TopologyFault)>;
 

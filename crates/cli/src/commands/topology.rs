@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use atoll_api::http::{TopologyDeclaration, TopologyPlan, TopologyRegion, TopologyStatus};
-use atoll_api::manifest::{
-    LinkSpec, RegionName, StoreManifest, Topology, TopologyKind, TopologySpec,
-};
+use atoll_api::manifest::{LinkSpec, RegionName, StoreManifest, TopologyKind};
 use clap::{Args, Subcommand};
 
 use crate::dev::files;
@@ -95,35 +93,9 @@ pub(crate) fn declaration(
     });
     TopologyDeclaration {
         revision: None,
-        topology: spec(&manifest.topology),
+        topology: manifest.topology.clone().into(),
         regions: regions.collect(),
     }
-}
-
-fn spec(topology: &Topology) -> TopologySpec {
-    let mut spec = TopologySpec {
-        kind: TopologyKind::AllToAll,
-        order: None,
-        hub: None,
-        links: None,
-        failover_after: None,
-    };
-    match topology {
-        Topology::AllToAll => {}
-        Topology::Ring { order } => {
-            spec.kind = TopologyKind::Ring;
-            spec.order = Some(order.clone());
-        }
-        Topology::Star { hub } => {
-            spec.kind = TopologyKind::Star;
-            spec.hub = Some(hub.clone());
-        }
-        Topology::Custom { links } => {
-            spec.kind = TopologyKind::Custom;
-            spec.links = Some(links.clone());
-        }
-    }
-    spec
 }
 
 fn steps(plan: &TopologyPlan) -> String {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use atoll_api::http::Receipt;
 use atoll_client::{Client, WriteOptions};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,9 +21,17 @@ pub(crate) struct Pace {
     task: JoinHandle<()>,
 }
 
-/// When each write was due, and how long it took from then.
+/// A write that was acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) dot: String,
+    due: Instant,
+    /// From when it was due.
+    took: Duration,
+}
+
 #[derive(Clone, Default)]
-struct Samples(Arc<Mutex<Vec<(Instant, Duration)>>>);
+struct Samples(Arc<Mutex<Vec<Sample>>>);
 
 /// What the writes of a phase took.
 #[derive(Clone, Debug)]
@@ -58,19 +67,16 @@ impl Pace {
 
     /// The writes that were due since then.
     pub(crate) fn phase(&self, name: &str, since: Instant) -> Phase {
-        let samples = self
-            .samples
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let its = samples.iter().filter(|(due, _)| *due >= since);
-        let mut took: Vec<Duration> = its.map(|(_, took)| *took).collect();
-        took.sort_unstable();
-        Phase {
-            name: name.to_owned(),
-            took,
-            lasted: since.elapsed(),
-        }
+        let samples = self.since(since);
+        Phase::new(name, since, samples.iter().map(|sample| sample.took))
+    }
+
+    /// The same, one by one.
+    pub(crate) fn since(&self, since: Instant) -> Vec<Sample> {
+        let samples = self.samples.0.lock();
+        let samples = samples.unwrap_or_else(PoisonError::into_inner);
+        let its = samples.iter().filter(|sample| sample.due >= since);
+        its.cloned().collect()
     }
 
     /// Ends it; every write was acknowledged. Answers with how many there were.
@@ -95,10 +101,15 @@ async fn write((clients, stop, written): Writer, rate: u64, bytes: usize, sample
         let client = clients[i % clients.len()].clone();
         let (written, samples) = (Arc::clone(&written), samples.clone());
         under_way.spawn(async move {
-            put(&client, &format!("paced-{i:08}"), bytes).await;
-            written.fetch_add(1, Ordering::Relaxed);
+            let receipt = put(&client, &format!("paced-{i:08}"), bytes).await;
+            let sample = Sample {
+                dot: receipt.dot,
+                due: at,
+                took: at.elapsed(),
+            };
             let mut all = samples.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push((at, at.elapsed()));
+            all.push(sample);
+            written.fetch_add(1, Ordering::Relaxed);
         });
         while under_way.len() >= UNDER_WAY_MAX || under_way.try_join_next().is_some() {
             if under_way.len() >= UNDER_WAY_MAX {
@@ -112,17 +123,37 @@ async fn write((clients, stop, written): Writer, rate: u64, bytes: usize, sample
 }
 
 /// Puts a value of so many bytes.
-pub(crate) async fn put(client: &Client, key: &str, bytes: usize) {
+pub(crate) async fn put(client: &Client, key: &str, bytes: usize) -> Receipt {
     let (options, value) = (
         WriteOptions::default(),
         format!("\"{}\"", "x".repeat(bytes)),
     );
     let put = client.put("pages", key, "application/json", value, &options);
-    put.await.unwrap();
+    put.await.unwrap()
+}
+
+impl Sample {
+    pub(crate) fn acknowledged(&self) -> Instant {
+        self.due + self.took
+    }
 }
 
 impl Phase {
-    fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn new(
+        name: &str,
+        since: Instant,
+        took: impl IntoIterator<Item = Duration>,
+    ) -> Phase {
+        let mut took: Vec<Duration> = took.into_iter().collect();
+        took.sort_unstable();
+        Phase {
+            name: name.to_owned(),
+            took,
+            lasted: since.elapsed(),
+        }
+    }
+
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let last = self.took.len().saturating_sub(1);
         let at = (last as f64 * share).round() as usize;
         self.took.get(at).copied().unwrap_or_default()
@@ -131,7 +162,7 @@ impl Phase {
     /// One line of a table.
     pub(crate) fn told(&self) -> String {
         format!(
-            "{:<24} {:>7} writes in {:>6.1} s: p50 {:>8.1} ms, p99 {:>8.1} ms, max {:>8.1} ms",
+            "{:<28} {:>7} in {:>6.1} s: p50 {:>8.1} ms, p99 {:>8.1} ms, max {:>8.1} ms",
             self.name,
             self.took.len(),
             self.lasted.as_secs_f64(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atoll_api::http::LinkState;
@@ -46,7 +47,7 @@ pub(crate) struct PlannedRegion {
 pub(crate) struct Store {
     /// Each of one node, under the region's name.
     pub(crate) regions: Vec<Process>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Plan {
@@ -121,10 +122,7 @@ impl Plan {
             region.configure(&config);
             regions.push(region);
         }
-        Store {
-            regions,
-            _directory: directory,
-        }
+        Store { regions, directory }
     }
 
     fn config_of(&self, region: &PlannedRegion) -> Value {
@@ -174,6 +172,11 @@ impl Plan {
 }
 
 impl Store {
+    /// Where all of it lies.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn region(&self, name: &str) -> &Process {
         self.regions.iter().find(|r| r.name == name).unwrap()
     }

@@ -16,6 +16,7 @@ use futures_util::future;
 
 use super::removal::ask_any;
 use super::{ALIVE_WITHIN, MembersRefused, changing};
+use crate::link::declared::Declared;
 use crate::node::Inner;
 
 impl Inner {
@@ -102,9 +103,14 @@ impl Inner {
         let layout = self.checked(declaration).await?;
         let catalog = self.published.catalog();
         let new = in_replication(&layout)?;
-        let steps: Vec<String> = match &catalog.layout {
-            Some(agreed) => {
-                let old = in_replication(&agreed.layout)?;
+        // Before any was declared, all regions go by their configurations.
+        let old = match (&catalog.layout, &self.declared) {
+            (Some(agreed), _) => Some(in_replication(&agreed.layout)?),
+            (None, Declared::Topology(configured)) => Some(configured.clone()),
+            (None, Declared::Fixed(_)) => None,
+        };
+        let steps: Vec<String> = match old {
+            Some(old) => {
                 let steps = steps::plan(&old, &new, false);
                 let steps = steps.map_err(|e| MembersRefused::UnderWay(e.to_string()))?;
                 steps.iter().map(ToString::to_string).collect()
@@ -239,47 +245,29 @@ fn check_answers(
     Ok(())
 }
 
-/// The other room's word for the same.
 fn in_replication(layout: &Layout) -> Result<topology::Topology, MembersRefused> {
-    let shape = match layout.topology.clone() {
-        Topology::AllToAll => topology::Shape::AllToAll,
-        Topology::Ring { order } => topology::Shape::Ring { order },
-        Topology::Star { hub } => topology::Shape::Star { hub },
-        Topology::Custom { links } => topology::Shape::Custom { links },
-    };
-    let names = layout.regions.iter().map(|region| region.name.clone());
-    topology::Topology::new(names.collect(), shape)
-        .map_err(|bad| MembersRefused::Incomplete(bad.to_string()))
+    let topology = topology::Topology::try_from(layout);
+    topology.map_err(|bad| MembersRefused::Incomplete(bad.to_string()))
 }
 
+/// As the admin API shows it.
 fn shown(topology: &Topology) -> TopologySpec {
-    let mut spec = TopologySpec {
-        kind: TopologyKind::AllToAll,
-        order: None,
-        hub: None,
-        links: None,
-        failover_after: None,
+    let all = |names: &[RegionName]| names.iter().filter_map(in_api).collect();
+    let link = |(from, to): &(RegionName, RegionName)| {
+        let (from, to) = (in_api(from)?, in_api(to)?);
+        Some(LinkSpec { from, to })
     };
-    match topology {
-        Topology::AllToAll => {}
-        Topology::Ring { order } => {
-            spec.kind = TopologyKind::Ring;
-            spec.order = Some(order.iter().filter_map(in_api).collect());
-        }
-        Topology::Star { hub } => {
-            spec.kind = TopologyKind::Star;
-            spec.hub = in_api(hub);
-        }
-        Topology::Custom { links } => {
-            spec.kind = TopologyKind::Custom;
-            let link = |(from, to): &(RegionName, RegionName)| {
-                let (from, to) = (in_api(from)?, in_api(to)?);
-                Some(LinkSpec { from, to })
-            };
-            spec.links = Some(links.iter().filter_map(link).collect());
-        }
-    }
-    spec
+    let declared = match topology {
+        Topology::AllToAll => manifest::Topology::AllToAll,
+        Topology::Ring { order } => manifest::Topology::Ring { order: all(order) },
+        Topology::Star { hub } => manifest::Topology::Star {
+            hub: in_api(hub).expect("both follow the rules of a DNS label of 40 bytes"),
+        },
+        Topology::Custom { links } => manifest::Topology::Custom {
+            links: links.iter().filter_map(link).collect(),
+        },
+    };
+    declared.into()
 }
 
 fn in_api(name: &RegionName) -> Option<manifest::RegionName> {
