@@ -278,7 +278,7 @@ fn after(before: &Links, steps: &[&str]) -> Links {
     links
 }
 
-/// Caught: links that are not wanted any more ended at once; a plan that forgets what is to be dropped.
+/// Caught: links that are not wanted any more, ended at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topologies_change_under_load_as_planned_and_every_entry_comes_once() {
     let mut changing = start().await;
