@@ -22,6 +22,7 @@ use atoll_api::topology::Carries;
 use atoll_client::Client;
 use serde_json::{Value, json};
 use support::pace::{Pace, Phase, Sample};
+use support::process::program;
 use support::proxy::Proxy;
 use support::store::{Plan, Store};
 use support::{PATIENCE, equal, number, until};
@@ -178,7 +179,7 @@ impl Changing {
     fn atoll(&self, arguments: &[&str]) -> String {
         let started = Instant::now();
         loop {
-            let done = Command::new(env!("CARGO_BIN_EXE_atoll"))
+            let done = Command::new(program())
                 .args(arguments)
                 .args(["--server", &self.store.regions[0].url()])
                 .output()

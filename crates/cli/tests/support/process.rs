@@ -1,5 +1,6 @@
 //! One `atoll node` process: started, awaited, killed, and started again on the same port and data.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -169,10 +170,16 @@ impl Drop for Stopped {
     }
 }
 
+/// The program that is tested; ATOLL_PROGRAM names another build of it, for figures.
+pub(crate) fn program() -> OsString {
+    let named = std::env::var_os("ATOLL_PROGRAM");
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_atoll").into())
+}
+
 fn spawn(config: &Path, log: &Path) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log);
     let log: File = log.unwrap();
-    Command::new(env!("CARGO_BIN_EXE_atoll"))
+    Command::new(program())
         .arg("node")
         .arg("--config")
         .arg(config)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::rt::WatchReceiver as _;
-use openraft::{Config, ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::{Config, Instant as _, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ const HAND_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// How long a leader waits for its followers to confirm it.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 const CONFIRMED_EVERY: Duration = Duration::from_millis(10);
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
 const RECOVER_WITHIN: Duration = Duration::from_secs(600);
 
 /// The region's group, as this node takes part in it.
@@ -260,18 +261,44 @@ impl Group {
 
     /// As [`Group::propose`]; tries again for as long as this node leads and Raft does not take the command,
     /// as it does not before a new leader is sure of its followers. What was refused was never logged.
+    ///
+    /// A leader that its followers do not answer any more is most likely replaced, and would wait for ever: it
+    /// gives up, so that whoever asked can ask another node.
     pub(crate) async fn propose_as_leader(
         &self,
         proposal: &Proposal,
     ) -> Result<atoll_store::Outcome, Refusal> {
+        if self.is_cut_off() {
+            return Err(Refusal::NoLeader);
+        }
         let deadline = Instant::now() + CONFIRMED_WITHIN;
         loop {
-            match self.propose(proposal.clone()).await {
+            let answer = tokio::select! {
+                answer = self.propose(proposal.clone()) => answer,
+                () = self.cut_off() => Err(Refusal::LeaderLost),
+            };
+            match answer {
                 Err(Refusal::NoLeader) if self.leads() && Instant::now() < deadline => {
                     tokio::time::sleep(CONFIRMED_EVERY).await;
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    /// Whether this node leads, and no majority has answered it for so long that another one may lead.
+    fn is_cut_off(&self) -> bool {
+        if alone(&self.raft, self.me) {
+            return false;
+        }
+        let metrics = self.raft.metrics();
+        let confirmed = metrics.borrow_watched().last_quorum_acked.clone();
+        confirmed.is_some_and(|at| at.elapsed() > CONFIRMED_WITHIN)
+    }
+
+    async fn cut_off(&self) {
+        while !self.is_cut_off() {
+            tokio::time::sleep(LOOKED_AT_EVERY).await;
         }
     }
 
