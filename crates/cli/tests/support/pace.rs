@@ -153,9 +153,10 @@ impl Phase {
         }
     }
 
-    pub(crate) fn quantile(&self, share: f64) -> Duration {
+    /// What so many of a hundred writes took at most.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let last = self.took.len().saturating_sub(1);
-        let at = (last as f64 * share).round() as usize;
+        let at = (last * percent).div_ceil(100);
         self.took.get(at).copied().unwrap_or_default()
     }
 
@@ -166,9 +167,9 @@ impl Phase {
             self.name,
             self.took.len(),
             self.lasted.as_secs_f64(),
-            self.quantile(0.5).as_secs_f64() * 1e3,
-            self.quantile(0.99).as_secs_f64() * 1e3,
-            self.quantile(1.0).as_secs_f64() * 1e3,
+            self.percentile(50).as_secs_f64() * 1e3,
+            self.percentile(99).as_secs_f64() * 1e3,
+            self.percentile(100).as_secs_f64() * 1e3,
         )
     }
 }

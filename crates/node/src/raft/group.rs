@@ -292,7 +292,7 @@ impl Group {
             return false;
         }
         let metrics = self.raft.metrics();
-        let confirmed = metrics.borrow_watched().last_quorum_acked.clone();
+        let confirmed = metrics.borrow_watched().last_quorum_acked;
         confirmed.is_some_and(|at| at.elapsed() > CONFIRMED_WITHIN)
     }
 
