@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim torture verify fix bench print-bin image
+.PHONY: help setup build demo test sim torture verify fix bench print-bin image e2e e2e-short
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -80,3 +80,9 @@ image: setup ## the container image as an archive; PROFILE=dev for the dev profi
 	$(CARGO_BUILD) --profile $(PROFILE) --bin atoll
 	@python3 scripts/image.py atoll:$(VERSION) "$(IMAGE)" --program "$(PROFILE_DIR)/atoll=/usr/local/bin/atoll"
 	@echo "$(IMAGE)"
+
+e2e: ## user stories on a real Kubernetes on this machine (root, Go); STORIES="…" KEEP=1
+	@e2e/run local $(STORIES)
+
+e2e-short: ## the stories that tell most in the least time
+	@SHORT=1 e2e/run local $(STORIES)
