@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim torture verify fix bench print-bin image e2e e2e-short
+.PHONY: help setup build demo test sim torture verify fix bench print-bin image e2e e2e-kind e2e-short
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -86,3 +86,6 @@ e2e: ## user stories on a real Kubernetes on this machine (root, Go); STORIES="â
 
 e2e-short: ## the stories that tell most in the least time
 	@SHORT=1 e2e/run local $(STORIES)
+
+e2e-kind: ## the same stories on kind
+	@e2e/run kind $(STORIES)
