@@ -296,6 +296,7 @@ impl Inbox {
     /// over. Each is returned once.
     pub fn say(&mut self, now: Duration) -> Vec<(LinkId, Upstream)> {
         self.routes.check(&self.scheduled, now);
+        self.routes.serve_all(&self.scheduled, now);
         self.resume_links(now);
         let mut said = Vec::new();
         for (link, told) in self.routes.tell() {

@@ -3,7 +3,9 @@
 //! Where links make a circle, entries of one origin would arrive by several. After Plumtree (Leitão et al.,
 //! "Epidemic Broadcast Trees", 2007): the link whose entries keep coming second is told to leave that origin
 //! out (*pruned*), and told to bring it again (*grafted*) when its heartbeats announce entries that do not
-//! come, or when no other link is left. At least one link per origin is never pruned.
+//! come, or when no other link is left. At least one link per origin is never pruned. Where all links carry own
+//! entries, an origin that is no source any more (retired, or gone) is brought by none: when its entries stay away
+//! for long, a link that announces them is widened, and leaves out what the others bring.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +20,12 @@ pub(crate) struct Routes {
     links: BTreeMap<LinkId, Route>,
     prune_after: u32,
     graft_after: Duration,
+    /// Origins with announced entries that no link is to bring: what is here of them, and since when.
+    unserved: BTreeMap<ReplicaId, (u64, Duration)>,
 }
+
+/// How many times `graft_after` an origin goes unserved: whoever fails over does so in that time.
+const WIDEN_AFTER: u32 = 8;
 
 #[derive(Debug)]
 struct Route {
@@ -70,6 +77,7 @@ impl Routes {
             links: BTreeMap::new(),
             prune_after,
             graft_after,
+            unserved: BTreeMap::new(),
         }
     }
 
@@ -184,6 +192,34 @@ impl Routes {
                 } else if now.saturating_sub(overdue.1) >= self.graft_after {
                     route.graft(origin);
                 }
+            }
+        }
+    }
+
+    /// Widens a link where an origin's announced entries are brought by none.
+    pub(crate) fn serve_all(&mut self, scheduled: &VersionVector, now: Duration) {
+        let missing = |(origin, seq): &(ReplicaId, u64)| *seq > scheduled.get(*origin);
+        let routes = || self.links.values();
+        let announced: BTreeSet<ReplicaId> = routes()
+            .flat_map(|route| route.announced.iter().filter(missing))
+            .map(|(origin, _)| origin)
+            .filter(|origin| !routes().any(|route| route.could_bring(*origin)))
+            .collect();
+        self.unserved.retain(|origin, _| announced.contains(origin));
+        for origin in announced {
+            let here = scheduled.get(origin);
+            let (before, since) = self.unserved.entry(origin).or_insert((here, now));
+            if here > *before {
+                (*before, *since) = (here, now);
+            }
+            if now.saturating_sub(*since) < WIDEN_AFTER * self.graft_after {
+                continue;
+            }
+            let links = self.links.iter();
+            let best = links.max_by_key(|(_, route)| route.announced.get(origin));
+            if let Some(link) = best.map(|(link, _)| *link) {
+                self.unserved.remove(&origin);
+                self.carry(link, Carries::Everything);
             }
         }
     }

@@ -175,6 +175,40 @@ fn a_batch_whose_count_is_wrong_is_poison() {
     ));
 }
 
+/// Nobody is a source of region 3 any more, and B has an entry of it.
+///
+/// Caught: a link that carries own entries left as it is; a region that joined a mesh never got what those had
+/// written that had left it.
+#[test]
+fn what_no_link_brings_is_brought_by_one_that_announces_it() {
+    let mut inbox = Inbox::new(VersionVector::new(), InboxLimits::default());
+    inbox.open(FROM_A, A, Carries::OwnEntries, &[]);
+    inbox.open(FROM_B, B, Carries::OwnEntries, &[]);
+    let gone = ReplicaId(3);
+    let heartbeat = |components: &[(ReplicaId, u64)]| Heartbeat {
+        vector: vector(components),
+        ..Heartbeat::default()
+    };
+    inbox.on_heartbeat(FROM_A, &heartbeat(&[(A, 2)]));
+    inbox.on_heartbeat(FROM_B, &heartbeat(&[(B, 1), (gone, 1)]));
+    for at in [0, 2000, 3900] {
+        assert_eq!(inbox.say(ms(at)), []);
+    }
+    let said = inbox.say(ms(4000));
+    let [(FROM_B, Upstream::Resume(resume))] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(
+        (resume.carries, &resume.pruned[..]),
+        (Carries::Everything, &[A][..])
+    );
+    assert_eq!(
+        give(&mut inbox, FROM_B, &[entry(gone, 1, &[])], 4100).ready,
+        1
+    );
+    assert_eq!(inbox.say(ms(9000)), []);
+}
+
 fn wants(inbox: &mut Inbox, at: u64) -> Vec<(LinkId, u64, u64)> {
     let want = |(link, said)| match said {
         Upstream::Want(Want { from, to, .. }) => (link, from, to),
