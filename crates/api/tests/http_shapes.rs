@@ -184,6 +184,14 @@ fn status() -> Status {
             state: ConnectivityState::Partitioned,
             sides: vec![vec!["eu".into()], vec!["us".into()]],
         }),
+        tls: Some(TlsStatus {
+            name: "atoll://5bd1e995cafe0001/eu/eu-0".into(),
+            certificate_expires: text("2026-01-02T03:04:05.000Z"),
+            ca_expires: text("2027-01-02T03:04:05.000Z"),
+            refused: 2,
+            last_refusal: text("somebody who connects: the other side shows no certificate"),
+            problem: text("tls.key: does not fit tls.crt"),
+        }),
         version: "0.1.0".into(),
     }
 }
@@ -317,6 +325,7 @@ fn every_shape_is_on_the_wire_as_promised() {
         "LinkList": check("LinkList", &LinkList { links: vec![link()] }),
         "LinkStatus": check("LinkStatus", &link()),
         "Connectivity": check("Connectivity", &status().topology.unwrap()),
+        "TlsStatus": check("TlsStatus", &status().tls.unwrap()),
         "Health": check("Health", &Health { alive: true }),
         "NodeStatus": check("NodeStatus", &node()),
         "NodeList": check("NodeList", &NodeList { nodes: vec![node()] }),

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use atoll_api::http::Reason;
-use atoll_client::ClientError;
+use atoll_client::{ClientError, WrongScheme};
 use miette::{Diagnostic, MietteHandlerOpts};
 
 /// A command's failure. Exit code 1: it could not be done; 2: it was asked for wrongly.
@@ -85,6 +85,7 @@ impl From<ClientError> for Failure {
             error,
             ClientError::InvalidServer { .. }
                 | ClientError::UnusableKey
+                | ClientError::WrongScheme { .. }
                 | ClientError::InvalidHeader { .. }
         );
         let failure = if is_usage {
@@ -106,10 +107,19 @@ impl From<std::io::Error> for Failure {
 }
 
 fn advice(error: &ClientError) -> Option<&'static str> {
-    if error.is_unsent() {
+    if matches!(error, ClientError::Unreachable { .. }) {
         return Some(
             "is it running? Start a store with `atoll dev -f FILE`, or name another server with --server",
         );
+    }
+    if matches!(
+        error,
+        ClientError::WrongScheme {
+            wrong: WrongScheme::Tls,
+            ..
+        }
+    ) {
+        return Some("give --ca FILE; --cert and --key as well to administer the store");
     }
     match error.reason()? {
         Reason::UnknownCollection => Some("`atoll status` lists the collections"),

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod bench;
+mod certificates;
 mod cluster;
 mod commands;
 mod demo;

@@ -1,10 +1,11 @@
-//! Which server a command talks to: `--server`, `ATOLL_SERVER`, or the dev store that is running.
+//! Which server a command talks to: `--server`, `ATOLL_SERVER`, or the dev store that is running, which is plain.
 
 use std::time::Duration;
 
-use atoll_client::{Client, ClientError, Settings};
+use atoll_client::{Client, ClientError, Dialer, Settings};
 use clap::Args;
 
+use crate::certificates::CertificateArguments;
 use crate::dev::control::{self, DevStore};
 use crate::failure::Failure;
 use crate::output::Format;
@@ -45,6 +46,8 @@ pub(crate) struct TargetArguments {
         global = true
     )]
     token: Option<String>,
+    #[command(flatten)]
+    certificates: CertificateArguments,
 }
 
 /// One server, and the region's name as far as it is known without asking.
@@ -99,8 +102,9 @@ impl TargetArguments {
         if self.servers.is_empty() {
             return self.places_of(&control::running()?.ok_or_else(nowhere)?);
         }
+        let dialer = self.certificates.dialer()?;
         let place = |server: &String| {
-            let client = self.connect(server)?;
+            let client = self.connect(server, dialer.clone())?;
             Ok(Place {
                 region: None,
                 client,
@@ -124,16 +128,17 @@ impl TargetArguments {
         let place = |region: &control::DevRegion| {
             Ok(Place {
                 region: Some(region.name.clone()),
-                client: self.connect(&region.server)?,
+                client: self.connect(&region.server, Dialer::default())?,
             })
         };
         store.regions.iter().map(place).collect()
     }
 
-    fn connect(&self, server: &str) -> Result<Client, ClientError> {
+    fn connect(&self, server: &str, dialer: Dialer) -> Result<Client, ClientError> {
         let settings = Settings {
             connect_timeout: Duration::from_secs(3),
             token: self.token.clone(),
+            dialer,
             ..Settings::default()
         };
         Client::with_settings(server, settings)

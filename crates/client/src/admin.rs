@@ -4,7 +4,7 @@ use atoll_api::http::{
     CollectionList, LinkList, LinkStatus, NodeAddress, NodeList, Progress, Readiness, Status,
     media_type,
 };
-use reqwest::{Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::client::{Client, Request};
 use crate::data::to_json;

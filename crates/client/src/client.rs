@@ -9,14 +9,21 @@ use std::time::{Duration, Instant};
 
 use atoll_api::http::{Problem, header};
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::attempts::{Attempts, Servers};
+use crate::dialer::{Connector, Dialer};
 use crate::error::ClientError;
 use crate::options::to_value;
 use crate::session::Session;
+use crate::tls::Protocols;
 
 /// Connections kept open while nobody uses them.
 const IDLE_CONNECTIONS_MAX: usize = 256;
@@ -24,7 +31,7 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// How a client behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long connecting may take.
     pub connect_timeout: Duration,
@@ -41,6 +48,8 @@ pub struct Settings {
     pub keeps_session: bool,
     /// Bearer token.
     pub token: Option<String>,
+    /// How connections are made: plainly, or with certificates.
+    pub dialer: Dialer,
 }
 
 impl Default for Settings {
@@ -53,6 +62,7 @@ impl Default for Settings {
             retry_for: Duration::from_secs(10),
             keeps_session: false,
             token: None,
+            dialer: Dialer::default(),
         }
     }
 }
@@ -60,14 +70,16 @@ impl Default for Settings {
 /// One region, by one or several of its servers. Clones share connections and session.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: legacy::Client<Connector, Full<Bytes>>,
+    /// What every request carries.
+    headers: Arc<HeaderMap>,
     servers: Arc<Servers>,
     settings: Arc<Settings>,
     session: Option<Arc<Session>>,
 }
 
 impl Client {
-    /// A client of the server at `http://host:port`.
+    /// A client of the server at `http://host:port`, or `https` with certificates ([`Settings::dialer`]).
     ///
     /// # Errors
     /// [`ClientError::InvalidServer`].
@@ -87,7 +99,8 @@ impl Client {
     /// about to stop or has no leader, the next is asked.
     ///
     /// # Errors
-    /// [`ClientError::InvalidServer`], also for none, or [`ClientError::InvalidHeader`] for the token.
+    /// [`ClientError::InvalidServer`], also for none, [`ClientError::WrongScheme`], or
+    /// [`ClientError::InvalidHeader`] for the token.
     pub fn of_region<S: AsRef<str>>(
         servers: &[S],
         settings: Settings,
@@ -100,27 +113,35 @@ impl Client {
             plain_address(server).ok_or_else(|| invalid(server))
         });
         let urls: Vec<Url> = urls.collect::<Result<_, _>>()?;
-        let first = urls.first().ok_or_else(|| invalid("nothing"))?.to_string();
+        if urls.is_empty() {
+            return Err(invalid("nothing"));
+        }
+        let dialer = settings.dialer.clone();
+        for url in &urls {
+            let checked = dialer.check(Some(url.scheme()));
+            checked.map_err(|wrong| ClientError::wrong_scheme(url.as_str(), wrong))?;
+        }
         let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));
         if let Some(token) = &settings.token {
             let mut value = to_value("authorization", &format!("Bearer {token}"))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
-            .user_agent(crate::USER_AGENT)
-            .default_headers(headers)
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .connect_timeout(settings.connect_timeout)
+        let connector = Connector {
+            dialer,
+            protocols: Protocols::Http1,
+            connect_timeout: settings.connect_timeout,
+        };
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build()
-            .map_err(|_| invalid(&first))?;
+            .build(connector);
         let session = settings.keeps_session.then(Arc::default);
         Ok(Client {
             http,
+            headers: Arc::new(headers),
             servers: Arc::new(Servers::new(urls)),
             settings: Arc::new(settings),
             session,
@@ -194,12 +215,12 @@ impl Client {
     }
 
     /// As [`Client::ask`], but the body is still to come, for as long as it takes.
-    pub(crate) async fn open(&self, request: Request) -> Result<Response, ClientError> {
+    pub(crate) async fn open(&self, request: Request) -> Result<Response<Incoming>, ClientError> {
         let timeout = self.settings.request_timeout + request.patience;
         let mut trial = Trial::of(&request);
         loop {
             let place = self.servers.preferred();
-            match self.send_once(&request, place, None, timeout).await {
+            match self.send_once(&request, place, timeout).await {
                 Ok(response) => return Ok(response),
                 Err(error) => self.turn_away(&mut trial, place, error).await?,
             }
@@ -239,38 +260,34 @@ impl Client {
         place: usize,
         timeout: Duration,
     ) -> Result<Answer, ClientError> {
-        let response = self.send_once(request, place, Some(timeout), timeout);
-        let response = response.await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let (body, server) = (response.bytes().await, self.servers.name(place));
-        let body = body.map_err(|error| ClientError::from_reqwest(&error, server, timeout))?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-        })
+        let server = self.servers.name(place);
+        let asking = async {
+            let (head, body) = self.send_once(request, place, timeout).await?.into_parts();
+            let body = body.collect().await;
+            Ok(Answer {
+                status: head.status,
+                headers: head.headers,
+                body: body
+                    .map_err(|error| ClientError::from_body(&error, server))?
+                    .to_bytes(),
+            })
+        };
+        let answered = tokio::time::timeout(timeout, asking).await;
+        answered.unwrap_or_else(|_| Err(too_slow(server, timeout)))
     }
 
     async fn send_once(
         &self,
         request: &Request,
         place: usize,
-        bound: Option<Duration>,
         head_timeout: Duration,
-    ) -> Result<Response, ClientError> {
+    ) -> Result<Response<Incoming>, ClientError> {
         let server = self.servers.name(place);
-        let mut builder = self.builder(request, place)?;
-        if let Some(bound) = bound {
-            builder = builder.timeout(bound);
-        }
-        let Ok(sent) = tokio::time::timeout(head_timeout, builder.send()).await else {
-            return Err(ClientError::Timeout {
-                server: server.to_owned(),
-                timeout: head_timeout,
-            });
+        let sending = self.http.request(self.message(request, place)?);
+        let Ok(sent) = tokio::time::timeout(head_timeout, sending).await else {
+            return Err(too_slow(server, head_timeout));
         };
-        let response =
-            sent.map_err(|error| ClientError::from_reqwest(&error, server, head_timeout))?;
+        let response = sent.map_err(|error| ClientError::from_call(&error, server))?;
         if let (Some(session), Some(token)) =
             (&self.session, text(response.headers(), header::SESSION))
         {
@@ -280,31 +297,40 @@ impl Client {
             404 if request.takes_absence => Ok(response),
             400.. => {
                 let status = response.status();
-                let body = response.bytes().await.unwrap_or_default();
+                let body = response.into_body().collect().await;
+                let body = body
+                    .map(http_body_util::Collected::to_bytes)
+                    .unwrap_or_default();
                 Err(self.refusal(status, &body))
             }
             _ => Ok(response),
         }
     }
 
-    fn builder(&self, request: &Request, place: usize) -> Result<RequestBuilder, ClientError> {
+    fn message(
+        &self,
+        request: &Request,
+        place: usize,
+    ) -> Result<http::Request<Full<Bytes>>, ClientError> {
         let url = self.servers.place_at(&request.url, place);
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .headers(request.headers.clone());
-        if !request.headers.contains_key(header::SESSION)
+        let uri = Uri::try_from(url.as_str()).map_err(|_| ClientError::UnusableKey)?;
+        let mut message = http::Request::new(Full::default());
+        *message.method_mut() = request.method.clone();
+        *message.uri_mut() = uri;
+        let headers = message.headers_mut();
+        headers.clone_from(&self.headers);
+        headers.extend(request.headers.clone());
+        if !headers.contains_key(header::SESSION)
             && let Some(token) = self.session()
         {
-            builder = builder.header(header::SESSION, to_value(header::SESSION, &token)?);
+            let token = to_value(header::SESSION, &token)?;
+            headers.insert(header::SESSION, token);
         }
         if let Some((media_type, body)) = &request.body {
-            let media_type = to_value(header::CONTENT_TYPE, media_type)?;
-            builder = builder
-                .header(header::CONTENT_TYPE, media_type)
-                .body(body.clone());
+            headers.insert(CONTENT_TYPE, to_value(header::CONTENT_TYPE, media_type)?);
+            *message.body_mut() = Full::new(body.clone());
         }
-        Ok(builder)
+        Ok(message)
     }
 
     pub(crate) fn refusal(&self, status: StatusCode, body: &[u8]) -> ClientError {
@@ -427,11 +453,19 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// An address of a server and nothing else: `http://host:port`.
+fn too_slow(server: &str, timeout: Duration) -> ClientError {
+    ClientError::Timeout {
+        server: server.to_owned(),
+        timeout,
+    }
+}
+
+/// An address of a server and nothing else: `http://host:port`, or `https`.
 fn plain_address(server: &str) -> Option<Url> {
     let url: Url = server.parse().ok()?;
     let is_plain = matches!(url.path(), "" | "/") && url.query().is_none();
-    (url.scheme() == "http" && url.host().is_some() && is_plain).then_some(url)
+    let is_http = matches!(url.scheme(), "http" | "https");
+    (is_http && url.host().is_some() && is_plain).then_some(url)
 }
 
 /// A header as text.
@@ -480,9 +514,11 @@ mod tests {
         ] {
             assert!(Client::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "127.0.0.1:7400", "https://eu:1", "http://eu/x", "eu"] {
+        for bad in ["", "127.0.0.1:7400", "ftp://eu:1", "http://eu/x", "eu"] {
             let error = Client::new(bad).unwrap_err();
             assert!(matches!(error, ClientError::InvalidServer { .. }), "{bad}");
         }
+        let error = Client::new("https://eu:1").unwrap_err();
+        assert!(matches!(error, ClientError::WrongScheme { .. }), "{error}");
     }
 }

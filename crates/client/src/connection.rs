@@ -13,8 +13,10 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::dialer::Dialer;
 use crate::error::{ClientError, innermost};
 use crate::network::Network;
+use crate::tls::{Protocols, TlsFault};
 
 /// An open connection; it ends when it is dropped.
 #[derive(Debug)]
@@ -46,12 +48,12 @@ impl Connection {
         Connection::open_in(&Network::Tcp, server, request_timeout).await
     }
 
-    /// The same in a network of the caller's.
+    /// The same in a network of the caller's, or by TLS to `https://host:port`.
     ///
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open_in(
-        network: &Network,
+        dialer: impl Into<Dialer>,
         server: &str,
         request_timeout: Duration,
     ) -> Result<Self, ClientError> {
@@ -61,24 +63,18 @@ impl Connection {
         let uri: Uri = server.parse().map_err(|_| invalid())?;
         let authority = uri.authority().ok_or_else(invalid)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid())?;
-        let address = format!(
-            "{}:{}",
-            authority.host(),
-            authority.port_u16().unwrap_or(80)
-        );
+        let dialer = dialer.into();
+        let checked = dialer.check(uri.scheme_str());
+        checked.map_err(|wrong| ClientError::wrong_scheme(server, wrong))?;
         let opening = async {
-            let connected = network.connect(&address).await;
-            let stream = connected.map_err(|error| error.to_string())?;
+            let dialed = dialer.dial(&uri, Protocols::Http1).await;
+            let stream = dialed.map_err(|error| not_opened(&error, server))?.stream;
             let handshake = http1::handshake(TokioIo::new(stream)).await;
-            handshake.map_err(|error| innermost(&error))
+            handshake.map_err(|error| not_opened(&error, server))
         };
         let (sender, driver) = timeout(request_timeout, opening)
             .await
-            .map_err(|_| too_slow(server, request_timeout))?
-            .map_err(|cause| ClientError::Unreachable {
-                server: server.to_owned(),
-                cause,
-            })?;
+            .map_err(|_| too_slow(server, request_timeout))??;
         // The task ends with the connection, at the latest when `Connection` is dropped.
         let driver = tokio::spawn(async move {
             let _ = driver.await;
@@ -152,6 +148,17 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
+    }
+}
+
+fn not_opened(error: &(dyn std::error::Error + 'static), server: &str) -> ClientError {
+    let server = server.to_owned();
+    match TlsFault::in_chain(error) {
+        Some(fault) => ClientError::Untrusted { server, fault },
+        None => ClientError::Unreachable {
+            server,
+            cause: innermost(error),
+        },
     }
 }
 

@@ -5,8 +5,11 @@ use atoll_api::http::{
     ReadAnswer, ReadRequest, Reason, Receipt, Sibling, Siblings, header, media_type,
 };
 use bytes::{Buf, Bytes, BytesMut};
-use reqwest::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use serde::Serialize;
+use url::Url;
 
 use crate::client::{Answer, Client, Request, text};
 use crate::error::ClientError;
@@ -45,7 +48,7 @@ pub enum Content {
 #[derive(Debug)]
 pub struct Changes {
     client: Client,
-    response: Response,
+    response: Response<Incoming>,
     buffer: BytesMut,
     is_ended: bool,
 }
@@ -206,10 +209,7 @@ impl Client {
     }
 
     /// A client that never sends a write twice needs no key for it.
-    fn headers_of_write(
-        &self,
-        options: &WriteOptions,
-    ) -> Result<reqwest::header::HeaderMap, ClientError> {
+    fn headers_of_write(&self, options: &WriteOptions) -> Result<HeaderMap, ClientError> {
         if self.tries_again() {
             options.repeatable_headers()
         } else {
@@ -287,7 +287,7 @@ impl Client {
         })
     }
 
-    fn key(&self, collection: &str, key: &str) -> Result<reqwest::Url, ClientError> {
+    fn key(&self, collection: &str, key: &str) -> Result<Url, ClientError> {
         self.address(&["v1", "collections", collection, "keys", key])
     }
 }
@@ -315,14 +315,17 @@ impl Changes {
             if self.is_ended {
                 return None;
             }
-            match self.response.chunk().await {
-                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
-                Ok(None) => self.is_ended = true,
-                Err(error) => {
+            match self.response.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(chunk) = frame.data_ref() {
+                        self.buffer.extend_from_slice(chunk);
+                    }
+                }
+                None => self.is_ended = true,
+                Some(Err(error)) => {
                     self.is_ended = true;
-                    let timeout = std::time::Duration::ZERO;
                     let server = self.client.server();
-                    return Some(Err(ClientError::from_reqwest(&error, server, timeout)));
+                    return Some(Err(ClientError::from_body(&error, server)));
                 }
             }
         }

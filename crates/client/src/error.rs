@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use atoll_api::http::{Problem, Reason};
 
+use crate::dialer::WrongScheme;
+use crate::tls::TlsFault;
+
 /// Why a request did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is no server's.
-    #[error("{server} is no address of a server: write one such as http://127.0.0.1:7400")]
+    #[error(
+        "{server} is no address of a server: write one such as http://127.0.0.1:7400 or https://eu.example:7400"
+    )]
     InvalidServer {
         /// As given.
         server: String,
@@ -46,6 +51,22 @@ pub enum ClientError {
         /// The innermost cause.
         cause: String,
     },
+    /// The address is of the wrong kind, plain or TLS.
+    #[error("{server} is not connected to: {wrong}")]
+    WrongScheme {
+        /// The server.
+        server: String,
+        /// How.
+        wrong: WrongScheme,
+    },
+    /// One side did not take the other's certificate: the request was not looked at.
+    #[error("{server} is not connected to: {fault}")]
+    Untrusted {
+        /// The server.
+        server: String,
+        /// Why, and what to do.
+        fault: TlsFault,
+    },
     /// The server refused, and said why.
     #[error(transparent)]
     Refused(Box<Problem>),
@@ -70,6 +91,8 @@ impl ClientError {
             ClientError::InvalidServer { .. }
             | ClientError::UnusableKey
             | ClientError::InvalidHeader { .. }
+            | ClientError::WrongScheme { .. }
+            | ClientError::Untrusted { .. }
             | ClientError::Unreachable { .. }
             | ClientError::Timeout { .. }
             | ClientError::Broken { .. }
@@ -89,7 +112,10 @@ impl ClientError {
     /// Whether nothing can have been sent, so that even a write may be tried again.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
-        matches!(self, ClientError::Unreachable { .. })
+        matches!(
+            self,
+            ClientError::Unreachable { .. } | ClientError::Untrusted { .. }
+        )
     }
 
     /// Whether a request that ended so may have had its effect.
@@ -100,6 +126,8 @@ impl ClientError {
             | ClientError::Unexpected { .. } => true,
             ClientError::Refused(_) => self.reason() == Some(Reason::OutcomeUnknown),
             ClientError::Unreachable { .. }
+            | ClientError::WrongScheme { .. }
+            | ClientError::Untrusted { .. }
             | ClientError::InvalidServer { .. }
             | ClientError::UnusableKey
             | ClientError::InvalidHeader { .. } => false,
@@ -108,7 +136,8 @@ impl ClientError {
 
     /// Whether another server of the region may do better, although this one never will.
     pub(crate) fn is_of_one_node(&self) -> bool {
-        self.reason() == Some(Reason::StorageFailed)
+        matches!(self, ClientError::Untrusted { .. })
+            || self.reason() == Some(Reason::StorageFailed)
     }
 
     /// Whether the same request may succeed a moment later, as far as it is safe to send it again.
@@ -129,14 +158,20 @@ impl ClientError {
                 )
             ),
             ClientError::InvalidServer { .. }
+            | ClientError::WrongScheme { .. }
+            | ClientError::Untrusted { .. }
             | ClientError::UnusableKey
             | ClientError::InvalidHeader { .. } => false,
         }
     }
 
-    /// What a call between nodes ended with.
+    /// What a request ended with that has no answer.
     pub(crate) fn from_call(error: &hyper_util::client::legacy::Error, server: &str) -> Self {
-        let (server, cause) = (server.to_owned(), innermost(error));
+        let server = server.to_owned();
+        if let Some(fault) = TlsFault::in_chain(error) {
+            return ClientError::Untrusted { server, fault };
+        }
+        let cause = innermost(error);
         if error.is_connect() {
             ClientError::Unreachable { server, cause }
         } else {
@@ -144,17 +179,15 @@ impl ClientError {
         }
     }
 
-    pub(crate) fn from_reqwest(error: &reqwest::Error, server: &str, timeout: Duration) -> Self {
+    /// What an answer ended with before it was whole.
+    pub(crate) fn from_body(error: &hyper::Error, server: &str) -> Self {
+        let (server, cause) = (server.to_owned(), innermost(error));
+        ClientError::Broken { server, cause }
+    }
+
+    pub(crate) fn wrong_scheme(server: &str, wrong: WrongScheme) -> Self {
         let server = server.to_owned();
-        if error.is_connect() {
-            let cause = innermost(error);
-            ClientError::Unreachable { server, cause }
-        } else if error.is_timeout() {
-            ClientError::Timeout { server, timeout }
-        } else {
-            let cause = innermost(error);
-            ClientError::Broken { server, cause }
-        }
+        ClientError::WrongScheme { server, wrong }
     }
 }
 

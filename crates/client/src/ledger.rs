@@ -1,7 +1,7 @@
 //! The ledger: conflicts, listed and shown.
 
 use atoll_api::http::{Conflict, ConflictList, ConflictQuery};
-use reqwest::Method;
+use http::Method;
 
 use crate::client::{Client, Request};
 use crate::error::ClientError;

@@ -8,6 +8,7 @@
 //! - [`Session`]: all that a client has seen
 //! - [`PeerClient`]: calls between the nodes of one region
 //! - [`Network`]: how connections are made
+//! - [`Dialer`]: plainly or by TLS; [`tls`]: certificates
 //! - [`link`]: the long-lived stream between two regions
 
 mod admin;
@@ -15,6 +16,7 @@ mod attempts;
 mod client;
 mod connection;
 mod data;
+mod dialer;
 mod error;
 mod ledger;
 pub mod link;
@@ -28,6 +30,7 @@ pub mod tls;
 pub use client::{Client, Settings};
 pub use connection::{Connection, RawAnswer};
 pub use data::{Changes, Content, Read};
+pub use dialer::{Dialer, WrongScheme};
 pub use error::ClientError;
 pub use network::{Dial, Dialing, Duplex, Network, Stream};
 pub use options::{ReadOptions, WriteOptions};

@@ -1,6 +1,6 @@
 //! Opens the one long-lived stream of a region link.
 //!
-//! One HTTP/2 connection per link, without TLS for now: a POST whose body carries upstream frames (hello,
+//! One HTTP/2 connection per link: a POST whose body carries upstream frames (hello,
 //! acknowledgements, asks) while its answer carries downstream frames (batches, heartbeats). Both bodies are
 //! open at the same time; the caller may send before the answer's head has arrived, so that no round trip
 //! is lost before the first frame. What the bytes mean is the business of replication.
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::uri::Authority;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -22,7 +23,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::network::Network;
+use crate::dialer::{Dialer, WrongScheme};
+use crate::tls::{Protocols, TlsFault};
 
 /// Where a node serves links.
 pub const LINK_PATH: &str = "/internal/v1/link";
@@ -35,6 +37,8 @@ const FRAME_BYTES_MAX: u32 = 256 << 10;
 /// Replication's heartbeats notice silence first; these pings free a connection that nobody reads.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a broken connection's task is waited for; it has nothing left to do.
+const CAUSE_WITHIN: Duration = Duration::from_millis(500);
 /// Most of a refusal's body that is read for the message.
 const REFUSAL_BYTES_MAX: usize = 16 << 10;
 
@@ -47,21 +51,24 @@ pub struct LinkStream {
     pub upstream: mpsc::Sender<Bytes>,
     /// From the source.
     pub downstream: Downstream,
+    /// Until when the source's certificate is valid, in seconds since 1970; absent without TLS.
+    pub not_after: Option<i64>,
 }
 
 /// The bytes that the source sends, cut wherever the network cut them.
 #[derive(Debug)]
 pub struct Downstream {
     state: State,
+    endpoint: String,
     answer_timeout: Duration,
-    _connection: Connection,
+    connection: Connection,
 }
 
 /// Why a link could not be opened, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The endpoint is no address.
-    #[error("{endpoint} is no endpoint of a node: write http://host:port")]
+    #[error("{endpoint} is no endpoint of a node: write http://host:port or https://host:port")]
     InvalidEndpoint {
         /// As given.
         endpoint: String,
@@ -73,6 +80,22 @@ pub enum LinkError {
         endpoint: String,
         /// Why.
         source: io::Error,
+    },
+    /// The endpoint is of the wrong kind, plain or TLS.
+    #[error("{endpoint} is not connected to: {wrong}")]
+    WrongScheme {
+        /// The endpoint.
+        endpoint: String,
+        /// How.
+        wrong: WrongScheme,
+    },
+    /// One side did not take the other's certificate.
+    #[error("{endpoint} is not connected to: {fault}")]
+    Untrusted {
+        /// The endpoint.
+        endpoint: String,
+        /// Why, and what to do.
+        fault: TlsFault,
     },
     /// The far side took too long to accept the connection or to answer.
     #[error("{endpoint} did not answer within {timeout:?}")]
@@ -95,26 +118,38 @@ pub enum LinkError {
     Broken(#[from] hyper::Error),
 }
 
-/// Opens a link to the node at `endpoint` (`http://host:port`) of `network`.
+/// Opens a link to the node at `endpoint` (`http://host:port`, or `https`).
 ///
 /// # Errors
 /// When the endpoint is no address or nobody accepts the connection within `connect_timeout`. A refusal by
 /// the node is told by the first [`Downstream::next`], which waits as long for the answer's head.
 pub async fn open(
-    network: &Network,
+    dialer: impl Into<Dialer>,
     endpoint: &str,
     connect_timeout: Duration,
 ) -> Result<LinkStream, LinkError> {
-    let authority = authority(endpoint)?;
-    let connection = match timeout(connect_timeout, network.connect(&authority)).await {
-        Ok(Ok(connection)) => connection,
+    let dialer = dialer.into();
+    let address = address(endpoint)?;
+    let named = || endpoint.to_owned();
+    let checked = dialer.check(address.scheme_str());
+    checked.map_err(|wrong| LinkError::WrongScheme {
+        endpoint: named(),
+        wrong,
+    })?;
+    let dialed = match timeout(connect_timeout, dialer.dial(&address, Protocols::Http2)).await {
+        Ok(Ok(dialed)) => dialed,
         Ok(Err(source)) => {
-            let endpoint = endpoint.to_owned();
-            return Err(LinkError::Connect { endpoint, source });
+            let endpoint = named();
+            return Err(match TlsFault::in_chain(&source) {
+                Some(fault) => LinkError::Untrusted { endpoint, fault },
+                None => LinkError::Connect { endpoint, source },
+            });
         }
         Err(_) => return Err(too_slow(endpoint, connect_timeout)),
     };
-    open_over(connection, endpoint, connect_timeout).await
+    let mut stream = open_over(dialed.stream, endpoint, connect_timeout).await?;
+    stream.not_after = dialed.not_after;
+    Ok(stream)
 }
 
 /// Opens a link over a connection that somebody else has made, such as a simulated network.
@@ -129,7 +164,13 @@ pub async fn open_over<C>(
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let uri = format!("http://{}{LINK_PATH}", authority(endpoint)?);
+    let address = address(endpoint)?;
+    let uri = Uri::builder()
+        .scheme(address.scheme_str().unwrap_or("http"))
+        .authority(address.authority().map_or("", Authority::as_str))
+        .path_and_query(LINK_PATH)
+        .build()
+        .map_err(|_| invalid(endpoint))?;
     let (upstream, mut frames) = mpsc::channel::<Bytes>(UPSTREAM_FRAMES_MAX);
     let frames = stream::poll_fn(move |context| {
         let frame = frames.poll_recv(context);
@@ -157,9 +198,9 @@ where
         .map_err(|_| too_slow(endpoint, answer_timeout))??;
     // The task ends with the connection, at the latest when `Downstream` is dropped.
     let driver = Connection(tokio::spawn(async move {
-        if let Err(error) = driver.await {
-            tracing::debug!(%error, "a link's connection ended");
-        }
+        let error = driver.await.err()?;
+        tracing::debug!(%error, "a link's connection ended");
+        TlsFault::in_chain(&error)
     }));
     let answer = sender.send_request(request);
     let answer: Answer = Box::pin(async move {
@@ -171,13 +212,12 @@ where
     Ok(LinkStream {
         upstream,
         downstream: Downstream {
-            state: State::Waiting {
-                answer,
-                endpoint: endpoint.to_owned(),
-            },
+            state: State::Waiting { answer },
+            endpoint: endpoint.to_owned(),
             answer_timeout,
-            _connection: driver,
+            connection: driver,
         },
+        not_after: None,
     })
 }
 
@@ -186,13 +226,13 @@ impl Downstream {
     ///
     /// Cancel-safe: bytes are never lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Bytes, LinkError>> {
-        if let State::Waiting { answer, endpoint } = &mut self.state {
+        if let State::Waiting { answer } = &mut self.state {
             let waited = timeout(self.answer_timeout, answer.as_mut()).await;
             let response = match waited {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return self.fail(error.into()),
+                Ok(Err(error)) => return self.broken(error).await,
                 Err(_) => {
-                    let error = too_slow(endpoint, self.answer_timeout);
+                    let error = too_slow(&self.endpoint, self.answer_timeout);
                     return self.fail(error);
                 }
             };
@@ -216,7 +256,7 @@ impl Downstream {
                             return Some(Ok(bytes));
                         }
                     }
-                    Some(Err(error)) => return self.fail(error.into()),
+                    Some(Err(error)) => return self.broken(error).await,
                     None => {
                         self.state = State::Ended;
                         return None;
@@ -233,6 +273,17 @@ impl Downstream {
         }
     }
 
+    /// What broke the connection is known to the task that drove it.
+    async fn broken(&mut self, error: hyper::Error) -> Option<Result<Bytes, LinkError>> {
+        let driven = timeout(CAUSE_WITHIN, &mut self.connection.0).await;
+        let fault = driven.ok().and_then(Result::ok).flatten();
+        let endpoint = self.endpoint.clone();
+        self.fail(match fault.or_else(|| TlsFault::in_chain(&error)) {
+            Some(fault) => LinkError::Untrusted { endpoint, fault },
+            None => LinkError::Broken(error),
+        })
+    }
+
     fn fail(&mut self, error: LinkError) -> Option<Result<Bytes, LinkError>> {
         self.state = State::Ended;
         Some(Err(error))
@@ -246,7 +297,6 @@ type Answer = std::pin::Pin<
 enum State {
     Waiting {
         answer: Answer,
-        endpoint: String,
     },
     Refused {
         status: StatusCode,
@@ -269,7 +319,7 @@ impl fmt::Debug for State {
 
 /// The task that drives the connection; it ends with its owner.
 #[derive(Debug)]
-struct Connection(JoinHandle<()>);
+struct Connection(JoinHandle<Option<TlsFault>>);
 
 impl Drop for Connection {
     fn drop(&mut self) {
@@ -294,15 +344,15 @@ async fn refusal(status: StatusCode, body: Option<Incoming>, patience: Duration)
     }
 }
 
-/// `host:port` of an endpoint; port 80 when none is written.
-fn authority(endpoint: &str) -> Result<String, LinkError> {
+/// An endpoint as an address: nothing but scheme, host and port.
+fn address(endpoint: &str) -> Result<Uri, LinkError> {
     let uri: Uri = endpoint.parse().map_err(|_| invalid(endpoint))?;
-    if uri.scheme_str() != Some("http") || !matches!(uri.path(), "" | "/") || uri.query().is_some()
-    {
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !is_http || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
         return Err(invalid(endpoint));
     }
-    let host = uri.host().ok_or_else(|| invalid(endpoint))?;
-    Ok(format!("{host}:{}", uri.port_u16().unwrap_or(80)))
+    uri.host().ok_or_else(|| invalid(endpoint))?;
+    Ok(uri)
 }
 
 fn invalid(endpoint: &str) -> LinkError {
@@ -324,21 +374,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_is_a_plain_address() {
-        assert_eq!(
-            authority("http://127.0.0.1:7400").unwrap(),
-            "127.0.0.1:7400"
-        );
-        assert_eq!(authority("http://[::1]:7400/").unwrap(), "[::1]:7400");
-        assert_eq!(authority("http://eu.example").unwrap(), "eu.example:80");
+    fn an_endpoint_is_scheme_host_and_port() {
+        for good in [
+            "http://127.0.0.1:7400",
+            "http://[::1]:7400/",
+            "http://eu.example",
+            "https://eu:1",
+        ] {
+            assert!(address(good).is_ok(), "{good}");
+        }
         for bad in [
             "",
             "127.0.0.1:7400",
-            "https://eu:1",
+            "ftp://eu:1",
             "http://eu/x",
             "http://eu/?a=b",
         ] {
-            assert!(authority(bad).is_err(), "{bad}");
+            assert!(address(bad).is_err(), "{bad}");
         }
     }
 }

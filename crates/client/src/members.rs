@@ -4,7 +4,7 @@ use atoll_api::http::{
     MemberList, MemberStatus, Removed, TopologyDeclaration, TopologyPlan, TopologyStatus,
     media_type,
 };
-use reqwest::Method;
+use http::Method;
 
 use crate::client::{Client, Request};
 use crate::data::to_json;

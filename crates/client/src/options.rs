@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atoll_api::http::{WriteConcern, header};
 use atoll_api::manifest::TimeSpan;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::ClientError;
 

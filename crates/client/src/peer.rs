@@ -3,10 +3,7 @@
 //! One HTTP/2 connection a node, kept and made again as needed. What the bytes mean is the caller's business.
 
 use std::error::Error as _;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,13 +13,12 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tower::Service;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::error::{ClientError, innermost};
-use crate::network::{Network, Stream};
+use crate::dialer::{Connector, Dialer};
+use crate::error::ClientError;
+use crate::tls::{Material, Protocols};
 
 /// Pings notice a node that is gone while calls are under way.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
@@ -37,6 +33,14 @@ type Body = UnsyncBoxBody<Bytes, BoxError>;
 /// Calls other nodes. Clones share connections.
 #[derive(Clone, Debug)]
 pub struct PeerClient {
+    connector: Connector,
+    /// Connections are kept as long as the credentials that they were made with.
+    pool: Arc<Mutex<Pool>>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    made_with: Option<Arc<Material>>,
     http: Client<Connector, Body>,
 }
 
@@ -71,26 +75,43 @@ impl Outgoing {
 }
 
 impl PeerClient {
-    /// Calls over `network` that give up connecting after `connect_timeout`.
+    /// Calls over `dialer` that give up connecting after `connect_timeout`.
     #[must_use]
-    pub fn new(network: Network, connect_timeout: Duration) -> PeerClient {
+    pub fn new(dialer: impl Into<Dialer>, connect_timeout: Duration) -> PeerClient {
         let connector = Connector {
-            network,
+            dialer: dialer.into(),
+            protocols: Protocols::Http2,
             connect_timeout,
         };
-        let http = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .http2_only(true)
-            .http2_initial_stream_window_size(WINDOW_BYTES)
-            .http2_initial_connection_window_size(WINDOW_BYTES)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(connector);
-        PeerClient { http }
+        let pool = Pool {
+            made_with: connector.dialer.material(),
+            http: pool(&connector),
+        };
+        PeerClient {
+            connector,
+            pool: Arc::new(Mutex::new(pool)),
+        }
     }
 
-    /// Posts `body` to `path` of the node at `address` (`http://host:port`), and reads the whole answer.
+    /// The pool to call by. Once there are other credentials it is a new one; calls under way end on the old.
+    fn http(&self) -> Client<Connector, Body> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.connector.dialer.material();
+        let is_same = match (&pool.made_with, &now) {
+            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            *pool = Pool {
+                made_with: now,
+                http: self::pool(&self.connector),
+            };
+        }
+        pool.http.clone()
+    }
+
+    /// Posts `body` to `path` of the node at `address` (`http://host:port`, or `https`), and reads the whole answer.
     ///
     /// # Errors
     /// [`ClientError`]; a status other than 200 is [`ClientError::Refused`] or [`ClientError::Unexpected`].
@@ -202,6 +223,8 @@ impl PeerClient {
         let uri = place(address, path).ok_or_else(|| ClientError::InvalidServer {
             server: address.to_owned(),
         })?;
+        let checked = self.connector.dialer.check(uri.scheme_str());
+        checked.map_err(|wrong| ClientError::wrong_scheme(address, wrong))?;
         let sending = self.send_again(method, uri, headers, body);
         let Ok(sent) = tokio::time::timeout(timeout, sending).await else {
             return Err(ClientError::Timeout {
@@ -226,7 +249,7 @@ impl PeerClient {
         headers: HeaderMap,
         mut body: Outgoing,
     ) -> Result<Response<Incoming>, legacy::Error> {
-        let mut turned_away = 0;
+        let (http, mut turned_away) = (self.http(), 0);
         loop {
             let (now, later) = body.take();
             let mut request = Request::new(now);
@@ -235,7 +258,7 @@ impl PeerClient {
             *request.headers_mut() = headers.clone();
             let us = HeaderValue::from_static(crate::USER_AGENT);
             request.headers_mut().entry(USER_AGENT).or_insert(us);
-            match (self.http.request(request).await, later) {
+            match (http.request(request).await, later) {
                 (Err(error), Some(later))
                     if turned_away < TURNED_AWAY_MAX && is_turned_away(&error) =>
                 {
@@ -259,54 +282,27 @@ fn is_turned_away(error: &legacy::Error) -> bool {
         || (error.is_reset() && is(h2::Reason::REFUSED_STREAM))
 }
 
+fn pool(connector: &Connector) -> Client<Connector, Body> {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .http2_only(true)
+        .http2_initial_stream_window_size(WINDOW_BYTES)
+        .http2_initial_connection_window_size(WINDOW_BYTES)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        .build(connector.clone())
+}
+
 /// `path_and_query` of the node at `address`.
 fn place(address: &str, path_and_query: &str) -> Option<Uri> {
     let address: Uri = address.parse().ok()?;
     Uri::builder()
-        .scheme(address.scheme_str().filter(|scheme| *scheme == "http")?)
+        .scheme(address.scheme_str()?)
         .authority(address.authority()?.clone())
         .path_and_query(path_and_query)
         .build()
         .ok()
-}
-
-/// Makes the connections of calls.
-#[derive(Clone, Debug)]
-struct Connector {
-    network: Network,
-    connect_timeout: Duration,
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Stream>>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Connector {
-            network,
-            connect_timeout,
-        } = self.clone();
-        Box::pin(async move {
-            let host = uri.host().unwrap_or_default();
-            let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
-            let connecting = network.connect(&authority);
-            match tokio::time::timeout(connect_timeout, connecting).await {
-                Ok(stream) => stream.map(TokioIo::new),
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            }
-        })
-    }
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
 }
 
 impl PeerAnswer {
@@ -322,7 +318,7 @@ impl PeerAnswer {
                         return Some(Ok(bytes));
                     }
                 }
-                Err(error) => return Some(Err(broken(&self.address, &error))),
+                Err(error) => return Some(Err(ClientError::from_body(&error, &self.address))),
             }
         }
     }
@@ -335,7 +331,9 @@ impl PeerAnswer {
             address,
         } = self;
         let body = body.collect().await;
-        let body = body.map_err(|error| broken(&address, &error))?.to_bytes();
+        let body = body
+            .map_err(|error| ClientError::from_body(&error, &address))?
+            .to_bytes();
         if status == StatusCode::OK {
             return Ok(body);
         }
@@ -349,12 +347,5 @@ impl PeerAnswer {
                 },
             },
         )
-    }
-}
-
-fn broken(address: &str, error: &hyper::Error) -> ClientError {
-    ClientError::Broken {
-        server: address.to_owned(),
-        cause: innermost(error),
     }
 }

@@ -12,6 +12,9 @@ use atoll_api::manifest::{
 };
 use atoll_api::topology::Carries;
 
+mod tls;
+
+pub use self::tls::TlsConfig;
 use crate::link::declared::Declared;
 pub use crate::link::declared::{LinkEnds, TopologyConfig};
 
@@ -31,6 +34,9 @@ pub struct NodeConfig {
     /// The nodes that form the region together, or some that exist already when this one is to join them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<NeighbourConfig>,
+    /// The certificates of the node. Absent: it talks plainly to everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
     /// Its data directory.
     pub data: PathBuf,
     /// The other regions, and where they are.
@@ -91,9 +97,9 @@ pub struct StoreConfig {
 pub struct ThisNode {
     /// Its name, such as `eu-0`: stays when its disk is replaced.
     pub name: String,
-    /// `http://host:port` where the region's other nodes reach it.
+    /// `http://host:port` (`https` with TLS) where the region's other nodes reach it.
     pub address: String,
-    /// A listener of their own for the region's other nodes; absent: they come to `listen`.
+    /// A listener of their own for nodes and, with TLS, administrators; absent: they come to `listen`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 }
@@ -104,7 +110,7 @@ pub struct ThisNode {
 pub struct NeighbourConfig {
     /// Its name.
     pub name: String,
-    /// `http://host:port` where the region's other nodes reach it.
+    /// `http://host:port` (`https` with TLS) where the region's other nodes reach it.
     pub address: String,
 }
 
@@ -114,7 +120,7 @@ pub struct NeighbourConfig {
 pub struct PeerConfig {
     /// Its name.
     pub region: String,
-    /// `http://host:port` of one of its nodes.
+    /// `http://host:port` of one of its nodes; `https`, and its `node.listen`, with TLS.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub endpoint: String,
     /// Of several of its nodes, tried in turn.
@@ -300,16 +306,12 @@ fn time_span(text: &str) -> TimeSpan {
     text.parse().expect("a time span written here")
 }
 
-fn check_node(name: &str, address: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if name.is_empty() || name.len() > 253 || !name.chars().all(is_name) {
         return Err(format!(
             "{name:?} is no name of a node; use letters, digits, '-', '_' and '.'"
         ));
-    }
-    let authority = address.strip_prefix("http://").unwrap_or_default();
-    if authority.is_empty() || authority.contains('/') {
-        return Err(format!("{address:?} is no address; write http://host:port"));
     }
     Ok(())
 }
@@ -361,13 +363,20 @@ impl NodeConfig {
                 ));
             }
         }
+        self.check_tls()?;
         self.check_nodes()?;
         for peer in &self.peers {
             if peer.addresses().is_empty() {
                 let region = &peer.region;
+                let scheme = self.scheme();
                 return Err(format!(
-                    "peers: {region} has no endpoint; write http://host:port"
+                    "peers: {region} has no endpoint; write {scheme}://host:port"
                 ));
+            }
+            for address in peer.addresses() {
+                let region = &peer.region;
+                self.check_scheme(&address)
+                    .map_err(|e| format!("peers: {region}: {e}"))?;
             }
         }
         Declared::by(self)?;
@@ -375,6 +384,10 @@ impl NodeConfig {
     }
 
     fn check_nodes(&self) -> Result<(), String> {
+        let check_node = |name: &str, address: &str| {
+            check_name(name)?;
+            self.check_scheme(address)
+        };
         if let Some(node) = &self.node {
             check_node(&node.name, &node.address).map_err(|e| format!("node: {e}"))?;
         } else if !self.nodes.is_empty() {

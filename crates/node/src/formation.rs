@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -24,20 +24,23 @@ use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use atoll_api::http::{Health, Progress, Readiness};
-use atoll_client::PeerClient;
+use atoll_api::http::{Health, Problem, Progress, Readiness};
+use atoll_client::{Dialer, PeerClient};
 use atoll_core::ReplicaId;
 use atoll_store::engine::Engine;
 use atoll_store::raft_log::RaftLog;
 use atoll_store::{Identity, Region, StoreError, transfer};
 
 use crate::config::NodeConfig;
+use crate::http::{Caller, Door, Matter};
 use crate::raft::member::{NodeRecord, RegionNode, RegionNodes};
-use crate::surroundings::{Listener, Surroundings};
+use crate::surroundings::Listener;
+use crate::tls::NodeTls;
 
 /// Where nodes ask each other who they are.
 pub(crate) const PATH: &str = "/internal/v1/formation";
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+const ADMIT_WITHIN: Duration = Duration::from_secs(2);
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How often a person reading the log is told what is waited for, in rounds.
 const TELL_EVERY: u32 = 25;
@@ -69,7 +72,7 @@ pub(crate) fn me(config: &NodeConfig) -> RegionNode {
     let address = config.node.as_ref().map(|node| node.address.clone());
     RegionNode {
         name: config.node_name(),
-        address: address.unwrap_or_else(|| format!("http://{}", config.listen)),
+        address: address.unwrap_or_else(|| format!("{}://{}", config.scheme(), config.listen)),
     }
 }
 
@@ -80,8 +83,8 @@ pub(crate) fn me(config: &NodeConfig) -> RegionNode {
 pub(crate) async fn form(
     config: &NodeConfig,
     engine: &Arc<dyn Engine>,
-    surroundings: &Surroundings,
-    listener: &Listener,
+    to_region: Dialer,
+    entrances: &Entrances<'_>,
 ) -> Result<Formed, String> {
     let me = me(config);
     begin_anew_after_half_a_state(engine)?;
@@ -125,8 +128,8 @@ pub(crate) async fn form(
             id: record.id,
             member: me.clone(),
         };
-        let peers = PeerClient::new(surroundings.network.clone(), ASK_TIMEOUT);
-        meet(config, &introduction, &others, &peers, listener).await?
+        let peers = PeerClient::new(to_region, ASK_TIMEOUT);
+        meet(config, &introduction, &others, &peers, entrances).await?
     };
     let (replica, ask) = match founding {
         Founding::Begin(founders) => {
@@ -173,11 +176,11 @@ async fn meet(
     introduction: &Introduction,
     others: &[String],
     peers: &PeerClient,
-    listener: &Listener,
+    entrances: &Entrances<'_>,
 ) -> Result<Founding, String> {
     tokio::select! {
         biased;
-        () = answer(listener, introduction.clone()) => Err("the listener is gone".into()),
+        () = entrances.answer(introduction.clone()) => Err("the listener is gone".into()),
         founding = ask(config, introduction, others, peers) => founding,
     }
 }
@@ -254,13 +257,49 @@ pub(crate) async fn introduce(peers: &PeerClient, address: &str) -> Result<Intro
         .map_err(|e| format!("{address} is no node of this version: {e}"))
 }
 
-/// Answers who this node is, on connections that end when the future is dropped: the node proper takes over.
-async fn answer(listener: &Listener, introduction: Introduction) {
-    let router = Router::new()
-        .route(PATH, get(async |State(me): State<Introduction>| Json(me)))
+/// Where a node can be asked before it has a region.
+pub(crate) struct Entrances<'a> {
+    /// Where only clients come, if there is such a listener: they are told that the node is not ready.
+    pub(crate) clients: Option<(&'a Listener, &'a Door)>,
+    /// Where nodes come: they are told who this one is.
+    pub(crate) nodes: (&'a Listener, &'a Door),
+}
+
+impl Entrances<'_> {
+    /// Answers on connections that end when the future is dropped: the node proper takes over.
+    async fn answer(&self, introduction: Introduction) {
+        let (listener, door) = self.nodes;
+        let among_nodes = probes().route(PATH, get(introduce_to).with_state(introduction));
+        let nodes = answer(listener, door, among_nodes);
+        match self.clients {
+            Some((listener, door)) => {
+                tokio::join!(nodes, answer(listener, door, probes()));
+            }
+            None => nodes.await,
+        }
+    }
+}
+
+fn probes() -> Router {
+    Router::new()
         .route("/healthz", get(async || Json(Health { alive: true })))
         .route("/readyz", get(not_ready))
-        .with_state(introduction);
+}
+
+/// A certificate of another region or store is told nothing.
+async fn introduce_to(
+    State(me): State<Introduction>,
+    caller: Option<Extension<Caller>>,
+    belonging: Option<Extension<NodeTls>>,
+) -> Result<Json<Introduction>, (StatusCode, Json<Problem>)> {
+    if let (Some(Extension(caller)), Some(Extension(tls))) = (caller, belonging) {
+        let may = caller.may(Matter::Region, &tls.belonging());
+        may.map_err(|denied| (StatusCode::FORBIDDEN, Json(*denied.told(&caller, &tls).0)))?;
+    }
+    Ok(Json(me))
+}
+
+async fn answer(listener: &Listener, door: &Door, router: Router) {
     let mut connections = JoinSet::new();
     loop {
         let Ok(stream) = listener.accept().await else {
@@ -268,11 +307,22 @@ async fn answer(listener: &Listener, introduction: Introduction) {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let service = TowerToHyperService::new(router.clone());
+        let (door, router) = (door.clone(), router.clone());
         connections.spawn(async move {
+            let admitted = tokio::time::timeout(ADMIT_WITHIN, door.admit(stream)).await;
+            let Ok(Some(guest)) = admitted else {
+                return;
+            };
+            let mut router = router;
+            if let (Some(caller), Some(tls)) = (guest.caller, door.tls()) {
+                router = router
+                    .layer(Extension(caller))
+                    .layer(Extension(tls.clone()));
+            }
             let builder = Builder::new(TokioExecutor::new());
+            let service = TowerToHyperService::new(router);
             let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(TokioIo::new(guest.stream), service)
                 .await;
         });
     }

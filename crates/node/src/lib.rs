@@ -7,6 +7,7 @@
 //! - `link`: pulling from and serving other regions
 //! - `members`: regions that join and leave, and the topology
 //! - [`surroundings`]: network, disk, wall clock and threads, which a simulator replaces
+//! - `tls`: certificates, who is taken, and who was not
 //! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
 
 mod clock;
@@ -28,6 +29,7 @@ mod status;
 pub mod surroundings;
 mod tasks;
 pub mod telemetry;
+mod tls;
 
 pub use config::NodeConfig;
 pub use node::Node;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use atoll_api::http::{ConnectivityState, LinkStatus, Readiness, Status, WriteConcern};
-use atoll_client::PeerClient;
+use atoll_client::{Dialer, PeerClient};
 use atoll_core::intent::Rejection;
 use atoll_core::member::Member;
 use atoll_core::{CollectionSpec, Dot, MemberState, RegionName, ReplicaId, VersionVector};
@@ -33,6 +33,7 @@ use crate::refusal::Refusal;
 use crate::surroundings::Surroundings;
 use crate::tasks::Tasks;
 use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag, TopologyGauge};
+use crate::tls::{self, NodeTls};
 
 /// A running node, shared.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) group: Group,
     /// Calls to the region's other nodes.
     pub(crate) neighbours: PeerClient,
+    /// The certificates; `None` where everything is plain.
+    pub(crate) tls: Option<NodeTls>,
     /// This node as the others know it.
     pub(crate) me: RegionNode,
     /// Held while the region's nodes are being changed: one change at a time.
@@ -307,6 +310,12 @@ impl Inner {
         endpoints
     }
 
+    /// How this node connects to those of a region.
+    pub(crate) fn dialer_to(&self, region: &RegionName) -> Dialer {
+        let region = region.clone().into();
+        tls::dialer(self.tls.as_ref(), &self.surroundings.network, &region)
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
@@ -396,6 +405,7 @@ impl Inner {
                 redundant: topology.state == ConnectivityState::Redundant,
                 sides: topology.sides.len().max(1) as u64,
             }),
+            tls: self.tls.as_ref().map(NodeTls::gauge),
         }
     }
 }

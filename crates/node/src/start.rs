@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use atoll_api::manifest::RegionName;
 use atoll_client::PeerClient;
 use atoll_store::engine::{Engine, Memory, OpenError, RocksEngine, Settings};
 use atoll_store::log::LogReader;
@@ -17,8 +18,8 @@ use atoll_store::{Command, Region, StoreError};
 
 use crate::clock::Clock;
 use crate::config::NodeConfig;
-use crate::formation;
-use crate::http;
+use crate::formation::{self, Entrances};
+use crate::http::{self, Door};
 use crate::link::Peers;
 use crate::link::declared::Declared;
 use crate::link::inbound::Inbound;
@@ -35,6 +36,7 @@ use crate::status;
 use crate::surroundings::{Listener, Surroundings};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tls::{self, NodeTls};
 
 /// How long an orderly stop waits for requests under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -165,6 +167,8 @@ impl Node {
         surroundings: Surroundings,
         listener: Listener,
     ) -> Result<Running, StartError> {
+        let metrics = Arc::new(Metrics::new());
+        let tls = NodeTls::read(&config, &metrics).map_err(StartError::Config)?;
         let address = listener.address(config.listen);
         let address = address.map_err(|source| StartError::Listen {
             address: config.listen,
@@ -176,8 +180,19 @@ impl Node {
             Some(address) => Some(listen(&surroundings, address).await?),
             None => None,
         };
-        let met_at = for_neighbours.as_ref().unwrap_or(&listener);
-        let formed = formation::form(&config, &engine, &surroundings, met_at)
+        let region = RegionName::from(config.region_name().map_err(StartError::Config)?);
+        let to_region = tls::dialer(tls.as_ref(), &surroundings.network, &region);
+        let doors = doors(&config, tls.as_ref(), for_neighbours.is_none());
+        let met_at = Entrances {
+            clients: for_neighbours
+                .is_some()
+                .then_some((&listener, &doors.clients)),
+            nodes: match &for_neighbours {
+                Some(nodes) => (nodes, &doors.nodes),
+                None => (&listener, &doors.clients),
+            },
+        };
+        let formed = formation::form(&config, &engine, to_region.clone(), &met_at)
             .await
             .map_err(|problem| StartError::Data {
                 data: config.data.clone(),
@@ -191,15 +206,19 @@ impl Node {
             .as_ref()
             .map_or(0, |testing| testing.clock_shift_ms);
         let clock = Clock::new(surroundings.wall_ms, shift_ms);
-        let metrics = Arc::new(Metrics::new());
         let published = Arc::new(Published::new(&region, Arc::clone(&metrics)));
-        let neighbours = PeerClient::new(surroundings.network.clone(), NEIGHBOUR_CONNECTS_WITHIN);
+        let neighbours = PeerClient::new(to_region, NEIGHBOUR_CONNECTS_WITHIN);
         let group = Group::start(
             region,
             Arc::clone(&published),
             formed.record.id,
             formed.record.founders.clone(),
-            Network::new(neighbours.clone(), identity.clone(), config.reach()),
+            Network::new(
+                neighbours.clone(),
+                identity.clone(),
+                config.reach(),
+                tls.clone(),
+            ),
             config
                 .testing
                 .as_ref()
@@ -221,6 +240,7 @@ impl Node {
             engine,
             group: group.clone(),
             neighbours,
+            tls: tls.clone(),
             me: formed.me,
             membership: tokio::sync::Mutex::new(()),
             metrics,
@@ -259,8 +279,11 @@ impl Node {
         inner
             .tasks
             .spawn_until_stopped(status::count_open_conflicts(Arc::clone(&inner)));
+        if let Some(tls) = tls {
+            inner.tasks.spawn_until_stopped(tls.watch());
+        }
         node.open_links();
-        let serving = serve(&node, listener, for_neighbours);
+        let serving = serve(&node, doors, listener, for_neighbours);
         Ok(Running {
             node,
             address,
@@ -318,17 +341,45 @@ async fn listen(surroundings: &Surroundings, address: SocketAddr) -> Result<List
     bound.map_err(|source| StartError::Listen { address, source })
 }
 
-/// Serves clients and the region's other nodes, on one listener or on two, until the node closes.
+/// What the listeners demand.
+struct Doors {
+    clients: Door,
+    nodes: Door,
+}
+
+fn doors(config: &NodeConfig, tls: Option<&NodeTls>, is_shared: bool) -> Doors {
+    let Some(tls) = tls else {
+        return Doors {
+            clients: Door::Open {
+                takes_neighbours: is_shared,
+            },
+            nodes: Door::Open {
+                takes_neighbours: true,
+            },
+        };
+    };
+    let is_plain = config.tls.as_ref().is_some_and(|tls| tls.plain_clients);
+    Doors {
+        clients: if is_plain {
+            Door::PlainClients
+        } else {
+            Door::Clients(tls.clone())
+        },
+        nodes: Door::Nodes(tls.clone()),
+    }
+}
+
+/// Serves clients, and nodes, on one listener or on two, until the node closes.
 fn serve(
     node: &Node,
+    doors: Doors,
     listener: Listener,
     for_neighbours: Option<Listener>,
 ) -> tokio::task::JoinHandle<()> {
     let closing = || node.0.closing.clone().cancelled_owned();
-    let is_shared = for_neighbours.is_none();
-    let clients = http::serve(node.clone(), listener, is_shared, closing());
+    let clients = http::serve(node.clone(), listener, doors.clients, closing());
     let neighbours =
-        for_neighbours.map(|listener| http::serve(node.clone(), listener, true, closing()));
+        for_neighbours.map(|listener| http::serve(node.clone(), listener, doors.nodes, closing()));
     tokio::spawn(async move {
         match neighbours {
             Some(neighbours) => drop(tokio::join!(clients, neighbours)),

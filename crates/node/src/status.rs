@@ -15,6 +15,7 @@ use atoll_core::{CollectionSpec, Policy, Timestamp, UpdateDelete, VersionVector}
 use atoll_store::{StoreError, query};
 
 use crate::node::Inner;
+use crate::tls::NodeTls;
 
 const COUNTED_EVERY: Duration = Duration::from_secs(2);
 
@@ -90,6 +91,7 @@ pub(crate) fn of(inner: &Inner) -> Status {
             open_conflicts: inner.open_conflicts.load(Ordering::Relaxed),
         },
         topology: inner.board.topology(),
+        tls: inner.tls.as_ref().map(NodeTls::status),
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }

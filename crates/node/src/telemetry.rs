@@ -19,7 +19,7 @@ use prometheus::TextEncoder;
 
 use atoll_store::region::NewConflict;
 
-pub use self::gauges::{Gauges, LinkGauge, LogGauge, Observer, OriginLag, TopologyGauge};
+pub use self::gauges::{Gauges, LinkGauge, LogGauge, Observer, OriginLag, TlsGauge, TopologyGauge};
 use self::names::Names;
 
 /// What became of entries that came over a link.
@@ -51,6 +51,7 @@ struct Inner {
     visibility: Histogram<f64>,
     causal_wait: Histogram<f64>,
     rtt: Histogram<f64>,
+    tls_refused: Counter<u64>,
     request_duration: Histogram<f64>,
 }
 
@@ -134,6 +135,12 @@ impl Metrics {
                 "Round trip of a link.",
                 &SECONDS,
             ),
+            tls_refused: counter(
+                &meter,
+                "atoll.tls.refused",
+                "{connection}",
+                "Connections that did not come about, or requests refused, for a certificate.",
+            ),
             request_duration: wait(
                 &meter,
                 "atoll.http.server.request.duration",
@@ -196,6 +203,12 @@ impl Metrics {
         self.0
             .rtt
             .record(rtt.as_secs_f64(), &self.0.names.link(link));
+    }
+
+    /// A connection did not come about, or a request was refused, for a certificate.
+    pub(crate) fn tls_refused(&self, side: &'static str, reason: &'static str) {
+        let attributes = [KeyValue::new("side", side), KeyValue::new("reason", reason)];
+        self.0.tls_refused.add(1, &attributes);
     }
 
     /// A request was answered.
@@ -357,6 +370,10 @@ mod tests {
                 redundant: false,
                 sides: 1,
             }),
+            tls: Some(TlsGauge {
+                certificate_seconds: 86_400.0,
+                ca_seconds: 864_000.0,
+            }),
         }
     }
 
@@ -378,6 +395,7 @@ mod tests {
         metrics.visibility("us", Duration::from_millis(3));
         metrics.causal_wait("us", Duration::from_millis(40));
         metrics.rtt("us:eu", Duration::from_millis(80));
+        metrics.tls_refused("accepting", "unknown-ca");
         metrics.http("/v1/status", "GET", 200, Duration::from_micros(300));
         let _active = metrics.active();
         let text = metrics.render();

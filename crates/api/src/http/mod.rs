@@ -44,7 +44,7 @@ pub use reason::{Reason, UnknownReason};
 pub use receipt::Receipt;
 pub use status::{
     ClockState, ClockStatus, CollectionStatus, Connectivity, ConnectivityState, Convergence,
-    Health, PeerStatus, Progress, Readiness, Status,
+    Health, PeerStatus, Progress, Readiness, Status, TlsStatus,
 };
 pub use write_concern::{InvalidTimeout, InvalidWriteConcern, RequestTimeout, WriteConcern};
 

@@ -47,8 +47,33 @@ pub struct Status {
     /// Whether there is a way between all regions; absent in a node that does not know yet, or follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Connectivity>,
+    /// The certificates of the node that answers; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStatus>,
     /// The program's version.
     pub version: String,
+}
+
+/// The certificates of a node, and whom they kept away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsStatus {
+    /// Whom the node's certificate names: `atoll://STORE/REGION/NODE`.
+    pub name: String,
+    /// When it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<String>,
+    /// When the first of the trusted CAs is over that are not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_expires: Option<String>,
+    /// Connections and requests that were refused for a certificate, at either end, since the node started.
+    pub refused: u64,
+    /// The last of them: who it was, why, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refusal: Option<String>,
+    /// Why the files as they are now are not used; absent when they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Whether there is a way between all declared regions, as one of them sees it.

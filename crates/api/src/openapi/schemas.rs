@@ -40,6 +40,7 @@ pub(crate) fn all() -> Value {
         status(),
         peer(),
         connectivity(),
+        tls_status(),
         clock(),
         convergence(),
         collection(),
@@ -261,6 +262,20 @@ fn status() -> Shape {
             ("leader", text()),
             ("stable", of("Vector")),
             ("topology", of("Connectivity")),
+            ("tls", of("TlsStatus")),
+        ],
+    )
+}
+
+fn tls_status() -> Shape {
+    (
+        "TlsStatus",
+        vec![("name", text()), ("refused", integer())],
+        vec![
+            ("certificateExpires", time()),
+            ("caExpires", time()),
+            ("lastRefusal", text()),
+            ("problem", text()),
         ],
     )
 }

@@ -26,6 +26,7 @@ impl NodeCommand {
         let config = NodeConfig::from_yaml(&file, &text)
             .map_err(|error| Failure::usage(error.to_string()))?;
         let region = config.region.clone();
+        let scheme = config.client_scheme();
         let running = tokio::select! {
             started = Box::pin(Node::start(config)) => {
                 started.map_err(|error| Failure::new(error.to_string()))?
@@ -35,7 +36,10 @@ impl NodeCommand {
                 return Ok(());
             }
         };
-        output::note(&format!("{region} answers on http://{}", running.address()));
+        output::note(&format!(
+            "{region} answers on {scheme}://{}",
+            running.address()
+        ));
         signals.end().await;
         output::note(&format!("{region} is stopping"));
         running.stop().await;

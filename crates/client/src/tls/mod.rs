@@ -17,5 +17,6 @@ pub use self::credentials::{
     ClientCertificates, Credentials, Material, Protocols, TlsError, TlsFiles, TlsPem,
 };
 pub use self::fault::{TlsFault, TlsFaultKind};
+pub use self::validity::not_after;
 pub use self::verify::{Expected, name_of};
-pub use atoll_api::certificate::CertificateName;
+pub use atoll_api::certificate::{CertificateName, StoreId};

@@ -6,7 +6,8 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// The end of a certificate's validity in seconds since 1970; `None` when the bytes are no certificate.
-pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn not_after(certificate: &[u8]) -> Option<i64> {
     let mut whole = Reader(Reader(certificate).take(SEQUENCE)?);
     let mut fields = Reader(whole.take(SEQUENCE)?);
     if fields.0.first() == Some(&VERSION) {

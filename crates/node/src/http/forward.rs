@@ -27,7 +27,7 @@ use tower::{Layer, Service};
 
 use atoll_api::http::{Consistency, Problem, REQUEST_BYTES_MAX, Reason};
 use atoll_api::openapi::ROUTES;
-use atoll_client::{ClientError, PeerAnswer};
+use atoll_client::PeerAnswer;
 
 use super::head::Head;
 use super::problem::Refused;
@@ -321,7 +321,7 @@ async fn try_hand_on(
         .await;
     let answer = answer.map_err(|error| {
         tracing::debug!(%error, leader = %leader.name, "a request was not answered by the leader");
-        if matches!(error, ClientError::Unreachable { .. }) {
+        if error.is_unsent() {
             Lost::Unsent
         } else {
             Lost::Sent

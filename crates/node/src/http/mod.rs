@@ -1,6 +1,6 @@
 //! HTTP v1: turns requests into core types, asks the node, and turns its answers into responses.
 //!
-//! connection ([`server`]) → [`observe`] (admission, metrics, session header) → [`router`] → [`forward`]
+//! connection ([`server`], [`door`]) → [`observe`] (admission, metrics, session header) → [`access`] → [`router`] → [`forward`]
 //! (here, or at the region's leader) → one file a
 //! subject: [`read`], [`page`], [`several`], [`mod@write`], [`batch`], [`changes`], [`conflicts`], [`state`],
 //! [`admin`], [`members`], [`probes`]. What they share: [`head`] reads headers, [`body`] bodies, [`path`] and [`query`]
@@ -9,6 +9,7 @@
 //! Everything is checked here, at the boundary, before it is proposed: nothing that is refused changes
 //! anything. Reads come from one snapshot each, and their session from the same snapshot.
 
+mod access;
 mod activity;
 mod admin;
 mod batch;
@@ -19,6 +20,7 @@ mod changes;
 mod condition;
 mod conflicts;
 mod depth;
+mod door;
 mod forward;
 mod head;
 mod media;
@@ -53,6 +55,8 @@ use self::bounds::Bounds;
 use self::problem::Refused;
 use crate::node::Node;
 
+pub(crate) use self::access::{Belonging, Caller, Matter};
+pub(crate) use self::door::Door;
 pub(crate) use self::server::serve;
 
 /// What a handler ends in.

@@ -5,6 +5,7 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{self, MethodRouter};
 
@@ -15,22 +16,23 @@ use super::forward::Forward;
 use super::observe::Observe;
 use super::problem::Refused;
 use super::{
-    Answer, Http, admin, batch, changes, conflicts, members, neighbours, page, path, probes, read,
-    several, state, write,
+    Answer, Door, Http, access, admin, batch, changes, conflicts, members, neighbours, page, path,
+    probes, read, several, state, write,
 };
 
 /// Where a region asks another one for its entries; no part of what is promised to people.
 pub(crate) const LINK_PATH: &str = "/internal/v1/link";
 
-/// The router of a node; the routes among its region's nodes are there when it `takes_neighbours`.
-pub(crate) fn router(http: Http, takes_neighbours: bool) -> Router {
-    let among_nodes = if takes_neighbours {
-        neighbours::routes()
-    } else {
-        Router::new()
-    };
-    let router = among_nodes.route(LINK_PATH, routing::post(link));
-    ROUTES
+/// The router of a node; the routes among nodes are there when they come by this door.
+pub(crate) fn router(http: Http, door: &Door) -> Router {
+    let mut router = Router::new();
+    if door.takes_neighbours() {
+        router = router.merge(neighbours::routes());
+    }
+    if door.takes_links() {
+        router = router.route(LINK_PATH, routing::post(link));
+    }
+    let router = ROUTES
         .iter()
         .filter_map(|route| Some((route.path, handler(route)?)))
         .fold(router, |router, (path, handler)| {
@@ -38,9 +40,13 @@ pub(crate) fn router(http: Http, takes_neighbours: bool) -> Router {
         })
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(nothing_there)
-        .layer(Forward(http.clone()))
-        .layer(Observe(http.clone()))
-        .with_state(http)
+        .layer(Forward(http.clone()));
+    let router = if door.is_open() {
+        router
+    } else {
+        router.layer(middleware::from_fn_with_state(http.clone(), access::check))
+    };
+    router.layer(Observe(http.clone())).with_state(http)
 }
 
 /// What answers a route; `None` for one that was declared and not written.

@@ -16,18 +16,20 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use atoll_client::Stream;
+use atoll_client::tls::Material;
 
 use super::activity::{Activity, Watched};
 use super::bounds::{
     Bounds, DRAIN_TIMEOUT, HEAD_BUFFER_BYTES, HEADERS_BYTES_MAX, HEADERS_MAX, STREAMS_MAX,
 };
-use super::{Http, router};
+use super::door::{Guest, Pass};
+use super::{Caller, Door, Http, router};
 use crate::node::Node;
 use crate::surroundings::Listener;
 
@@ -36,15 +38,16 @@ const TURNED_AWAY_MAX: usize = 64;
 /// Pause after the system refused to give a connection, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves clients, and the region's other nodes when it `takes_neighbours`, until `shutdown` is done, then lets what is under way end, for at most [`DRAIN_TIMEOUT`].
+/// Serves those who come by a door until `shutdown` is done, then lets what is under way end, for at most
+/// [`DRAIN_TIMEOUT`].
 pub(crate) async fn serve(
     node: Node,
     listener: Listener,
-    takes_neighbours: bool,
+    door: Door,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let bounds = Bounds::of(node.config());
-    serve_within(bounds, node, listener, takes_neighbours, shutdown).await;
+    serve_within(bounds, node, listener, door, shutdown).await;
 }
 
 /// The same, within other bounds than the configuration's.
@@ -52,14 +55,15 @@ pub(super) async fn serve_within(
     bounds: Bounds,
     node: Node,
     listener: Listener,
-    takes_neighbours: bool,
+    door: Door,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let stopping = CancellationToken::new();
     let http = Http::new(node, bounds.clone(), stopping.clone());
     let server = Server {
         builder: builder(),
-        router: router::router(http, takes_neighbours),
+        router: router::router(http, &door),
+        door,
         free: Arc::new(Semaphore::new(bounds.connections)),
         bounds,
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
@@ -86,6 +90,7 @@ pub(super) async fn serve_within(
 struct Server {
     builder: Builder<TokioExecutor>,
     router: Router,
+    door: Door,
     bounds: Bounds,
     free: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
@@ -133,7 +138,9 @@ impl Server {
     fn take(&self, stream: Stream) {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             self.connect(stream, place);
-        } else if let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() {
+        } else if self.door.is_plain()
+            && let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned()
+        {
             self.tasks.spawn(async move {
                 let _ = tokio::time::timeout(Duration::from_secs(1), turn_away(stream)).await;
                 drop(place);
@@ -142,53 +149,119 @@ impl Server {
     }
 
     fn connect(&self, stream: Stream, place: OwnedSemaphorePermit) {
+        let serving = Serving {
+            builder: self.builder.clone(),
+            router: self.router.clone(),
+            bounds: self.bounds.clone(),
+            stopping: self.stopping.child_token(),
+            killed: self.killed.child_token(),
+        };
+        if self.door.is_plain() {
+            let guest = self.door.guest(stream);
+            self.tasks.spawn(async move {
+                serving.serve(guest).await;
+                drop(place);
+            });
+            return;
+        }
+        let door = self.door.clone();
+        self.tasks.spawn(async move {
+            let stopping = serving.stopping.clone();
+            let admitting = tokio::time::timeout(serving.bounds.header_timeout, door.admit(stream));
+            let admitted = tokio::select! {
+                admitted = admitting => admitted,
+                () = stopping.cancelled() => return,
+            };
+            if let Ok(Some(guest)) = admitted {
+                serving.serve(guest).await;
+            }
+            drop(place);
+        });
+    }
+}
+
+/// What one connection needs to be served.
+struct Serving {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    bounds: Bounds,
+    stopping: CancellationToken,
+    killed: CancellationToken,
+}
+
+impl Serving {
+    async fn serve(self, guest: Guest) {
+        let Guest {
+            stream,
+            caller,
+            pass,
+        } = guest;
         let activity = Arc::new(Activity::new());
         let watched = Watched {
             stream,
             activity: Arc::clone(&activity),
         };
         let service = Requests {
-            router: self.router.clone(),
+            router: self.router,
             activity: Arc::clone(&activity),
+            caller,
         };
         let connection = self
             .builder
             .serve_connection(TokioIo::new(watched), service)
             .into_owned();
-        let stopping = self.stopping.child_token();
-        let killed = self.killed.child_token();
-        let bounds = self.bounds.clone();
-        self.tasks.spawn(async move {
-            let _place = place;
-            tokio::pin!(connection);
-            let mut tick = tokio::time::interval(bounds.tick());
-            let mut is_ending = false;
-            loop {
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => {
-                        if let Err(error) = result {
-                            tracing::debug!(error, "a connection broke off");
-                        }
+        tokio::pin!(connection);
+        let bounds = self.bounds;
+        let mut tick = tokio::time::interval(bounds.tick());
+        let mut renewed = pass.as_ref().map(|pass| pass.tls().changes());
+        let mut is_ending = false;
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(error, "a connection broke off");
+                    }
+                    return;
+                }
+                () = self.killed.cancelled() => return,
+                () = self.stopping.cancelled(), if !is_ending => {
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = changed(&mut renewed) => {
+                    // What is under way ends here; what comes next comes by our new certificate.
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                    if pass.as_ref().is_some_and(|pass| !pass.is_good()) {
                         return;
                     }
-                    () = killed.cancelled() => return,
-                    () = stopping.cancelled(), if !is_ending => {
+                }
+                _ = tick.tick() => {
+                    if pass.as_ref().is_some_and(Pass::is_over) {
+                        return;
+                    }
+                    if activity.is_overdue(bounds.header_timeout, bounds.idle_timeout) {
+                        if is_ending {
+                            return;
+                        }
                         is_ending = true;
                         connection.as_mut().graceful_shutdown();
                     }
-                    _ = tick.tick() => {
-                        if activity.is_overdue(bounds.header_timeout, bounds.idle_timeout) {
-                            if is_ending {
-                                return;
-                            }
-                            is_ending = true;
-                            connection.as_mut().graceful_shutdown();
-                        }
-                    }
                 }
             }
-        });
+        }
+    }
+}
+
+/// Ends when there are other certificates; never without any.
+async fn changed(renewed: &mut Option<watch::Receiver<Arc<Material>>>) {
+    let changed = match renewed {
+        Some(renewed) => renewed.changed().await,
+        None => std::future::pending().await,
+    };
+    if changed.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -196,6 +269,7 @@ impl Server {
 struct Requests {
     router: Router,
     activity: Arc<Activity>,
+    caller: Option<Caller>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Requests {
@@ -206,6 +280,9 @@ impl hyper::service::Service<http::Request<Incoming>> for Requests {
     fn call(&self, mut request: http::Request<Incoming>) -> Self::Future {
         let under_way = self.activity.begin(request.version());
         request.extensions_mut().insert(under_way);
+        if let Some(caller) = &self.caller {
+            request.extensions_mut().insert(caller.clone());
+        }
         self.router.clone().call(request.map(Body::new))
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::Door;
 use super::bounds::Bounds;
 use super::server::serve_within;
 use crate::surroundings::Listener;
@@ -53,7 +54,9 @@ impl Store {
                 bounds,
                 node,
                 Listener::Tcp(listener),
-                true,
+                Door::Open {
+                    takes_neighbours: true,
+                },
                 stopped.cancelled(),
             )
             .await;

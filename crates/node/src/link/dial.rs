@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use atoll_client::link::{self, LinkStream};
+use atoll_client::link::{self, LinkError, LinkStream};
 use atoll_core::RegionName;
 use atoll_replication::backoff::Backoff;
 use atoll_replication::delivery::LinkId;
@@ -16,6 +16,7 @@ use atoll_replication::message::Downstream;
 
 use super::overview::Phase;
 use crate::node::Inner;
+use crate::tls::{self, NodeTls, Side};
 
 /// For the connection, and again for the answer: several round trips of the slowest link there may be.
 const CONNECT_WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -42,6 +43,16 @@ pub(crate) enum Event {
     },
     /// Disconnected.
     Closed { from: RegionName, link: LinkId },
+}
+
+/// Why a link's connection ended.
+enum Ended {
+    /// It is not wanted any more.
+    Unwanted,
+    /// There are other certificates than those that it was made with.
+    Outlived,
+    /// It broke.
+    Broken(String),
 }
 
 /// One link's task.
@@ -73,12 +84,13 @@ impl Dial {
             let problem = match endpoint {
                 None => Some(format!("no endpoint of {} is known", self.from)),
                 Some(endpoint) => {
-                    match link::open(&self.node.surroundings.network, endpoint, connect_within)
-                        .await
-                    {
+                    let dialer = self.node.dialer_to(&self.from);
+                    let changes = self.node.tls.as_ref().map(NodeTls::changes);
+                    match link::open(dialer, endpoint, connect_within).await {
                         Ok(stream) => {
                             let link = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));
-                            let ended = self.read(link, stream, &mut backoff).await;
+                            let outlived = tls::outlived(changes, stream.not_after);
+                            let ended = self.read(link, stream, outlived, &mut backoff).await;
                             let from = self.from.clone();
                             if self
                                 .events
@@ -88,9 +100,17 @@ impl Dial {
                             {
                                 return;
                             }
-                            ended
+                            match ended {
+                                Ended::Unwanted => None,
+                                Ended::Broken(problem) => Some(problem),
+                                Ended::Outlived => {
+                                    // The same node again, with the certificates of now.
+                                    attempt -= 1;
+                                    continue;
+                                }
+                            }
                         }
-                        Err(error) => Some(error.to_string()),
+                        Err(error) => Some(self.told(&error)),
                     }
                 }
             };
@@ -116,17 +136,28 @@ impl Dial {
         }
     }
 
-    /// Reads frames until the connection ends; answers with why, `None` when it was wanted.
+    /// An error in words; what is wrong with certificates is counted, too.
+    fn told(&self, error: &LinkError) -> String {
+        if let (LinkError::Untrusted { endpoint, fault }, Some(tls)) = (error, &self.node.tls) {
+            tls.refused(Side::Dialing, endpoint, fault);
+        }
+        error.to_string()
+    }
+
+    /// Reads frames until the connection ends; answers with why.
     async fn read(
         &mut self,
         link: LinkId,
         stream: LinkStream,
+        outlived: impl Future<Output = ()>,
         backoff: &mut Backoff,
-    ) -> Option<String> {
+    ) -> Ended {
         let LinkStream {
             upstream,
             mut downstream,
+            not_after: _,
         } = stream;
+        tokio::pin!(outlived);
         let from = || self.from.clone();
         let failover_after = self.node.config.failover_after.as_duration();
         let silence_max = failover_after.clamp(SILENCE_MAX.0, SILENCE_MAX.1);
@@ -137,20 +168,21 @@ impl Dial {
             upstream,
         };
         if self.events.send(opened).await.is_err() {
-            return None;
+            return Ended::Unwanted;
         }
         loop {
             let chunk = tokio::select! {
                 chunk = tokio::time::timeout(silence_max, downstream.next()) => chunk,
-                _ = self.wanted.wait_for(|wanted| !*wanted) => return None,
+                () = &mut outlived => return Ended::Outlived,
+                _ = self.wanted.wait_for(|wanted| !*wanted) => return Ended::Unwanted,
             };
             match chunk {
                 Ok(Some(Ok(bytes))) => decoder.push(&bytes),
-                Ok(Some(Err(error))) => return Some(error.to_string()),
-                Ok(None) => return Some("the source ended the stream".into()),
+                Ok(Some(Err(error))) => return Ended::Broken(self.told(&error)),
+                Ok(None) => return Ended::Broken("the source ended the stream".into()),
                 Err(_) => {
                     let seconds = silence_max.as_secs_f64();
-                    return Some(format!("the source was silent for {seconds} s"));
+                    return Ended::Broken(format!("the source was silent for {seconds} s"));
                 }
             }
             loop {
@@ -163,11 +195,11 @@ impl Dial {
                             message: Box::new(message),
                         };
                         if self.events.send(said).await.is_err() {
-                            return None;
+                            return Ended::Unwanted;
                         }
                     }
                     Ok(None) => break,
-                    Err(error) => return Some(error.to_string()),
+                    Err(error) => return Ended::Broken(error.to_string()),
                 }
             }
         }

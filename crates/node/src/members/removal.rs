@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use atoll_api::http::{MemberList, Removed};
-use atoll_client::{Client, Settings};
+use atoll_client::{Client, Dialer, Settings};
 use atoll_core::member::Member;
 use atoll_core::{MemberState, ReplicaId};
 use futures_util::future;
@@ -116,7 +116,8 @@ impl Inner {
         let others = others.filter(|m| m.replica != self.identity.replica);
         let asked = others.map(|member| {
             let endpoints = self.endpoints(&catalog, &member.region);
-            async move { (member, ask_any(&endpoints).await) }
+            let dialer = self.dialer_to(&member.region);
+            async move { (member, ask_any(&endpoints, &dialer).await) }
         });
         for (member, answer) in future::join_all(asked).await {
             let by = catalog.regions.shown(member.replica);
@@ -137,8 +138,9 @@ impl Inner {
 }
 
 /// The first answer of a region's nodes to who the members are.
-pub(super) async fn ask_any(endpoints: &[String]) -> Option<MemberList> {
+pub(super) async fn ask_any(endpoints: &[String], dialer: &Dialer) -> Option<MemberList> {
     let settings = || Settings {
+        dialer: dialer.clone(),
         connect_timeout: ANSWER_WITHIN,
         request_timeout: ANSWER_WITHIN,
         attempts: 1,

@@ -133,6 +133,12 @@ impl Inner {
     async fn checked(&self, declaration: TopologyDeclaration) -> Result<Layout, MembersRefused> {
         let catalog = self.published.catalog();
         let layout = self.layout_of(&catalog, declaration)?;
+        for region in &layout.regions {
+            for endpoint in &region.endpoints {
+                let fits = self.config.check_scheme(endpoint);
+                fits.map_err(|why| MembersRefused::Incomplete(format!("{}: {why}", region.name)))?;
+            }
+        }
         let checked = layout.check_after(catalog.layout.as_ref(), &catalog.regions);
         checked.map_err(NotChanged::from)?;
         if let Some(other) = changing(&catalog) {
@@ -143,7 +149,7 @@ impl Inner {
             return Err(MembersRefused::UnderWay(what));
         }
         let asked = layout.regions.iter().map(|region| async move {
-            let answer = ask_any(&region.endpoints).await;
+            let answer = ask_any(&region.endpoints, &self.dialer_to(&region.name)).await;
             answer.map(|list| (region, list))
         });
         let answers: Vec<_> = future::join_all(asked)

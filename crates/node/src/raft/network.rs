@@ -25,6 +25,7 @@ use atoll_store::Identity;
 use super::member::RegionNode;
 use super::snapshot::{self, SnapshotData};
 use super::{TypeConfig, message};
+use crate::tls::{NodeTls, Side};
 
 /// Where the nodes of a region take each other's messages.
 pub(crate) const PATH: &str = "/internal/v1/raft/";
@@ -37,12 +38,13 @@ pub(crate) const NODE: HeaderName = HeaderName::from_static("atoll-node");
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Reaches the other nodes of one region.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Network {
     peers: PeerClient,
     identity: Identity,
     /// Where nodes are reached, by their names, when not where they say.
     reach: BTreeMap<String, String>,
+    tls: Option<NodeTls>,
 }
 
 impl Network {
@@ -50,11 +52,13 @@ impl Network {
         peers: PeerClient,
         identity: Identity,
         reach: BTreeMap<String, String>,
+        tls: Option<NodeTls>,
     ) -> Network {
         Network {
             peers,
             identity,
             reach,
+            tls,
         }
     }
 
@@ -86,6 +90,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             address: self.address_of(node),
             envelope: envelope(&self.identity, target),
             target,
+            tls: self.tls.clone(),
         }
     }
 }
@@ -96,6 +101,7 @@ pub(crate) struct Neighbour {
     address: String,
     envelope: HeaderMap,
     target: u64,
+    tls: Option<NodeTls>,
 }
 
 impl Neighbour {
@@ -110,16 +116,22 @@ impl Neighbour {
         self.peers
             .call(&self.address, &path, headers, body, timeout)
             .await
-            .map_err(|error| failed(&error))
+            .map_err(|error| self.failed(&error))
     }
-}
 
-fn failed(error: &ClientError) -> RPCError<TypeConfig> {
-    match error {
-        ClientError::Unreachable { .. } | ClientError::InvalidServer { .. } => {
-            RPCError::Unreachable(Unreachable::new(&AnyError::error(error)))
+    fn failed(&self, error: &ClientError) -> RPCError<TypeConfig> {
+        if let (ClientError::Untrusted { fault, .. }, Some(tls)) = (error, &self.tls) {
+            tls.refused(Side::Dialing, &self.address, fault);
         }
-        _ => RPCError::Network(NetworkError::new(&AnyError::error(error))),
+        match error {
+            ClientError::Unreachable { .. }
+            | ClientError::Untrusted { .. }
+            | ClientError::WrongScheme { .. }
+            | ClientError::InvalidServer { .. } => {
+                RPCError::Unreachable(Unreachable::new(&AnyError::error(error)))
+            }
+            _ => RPCError::Network(NetworkError::new(&AnyError::error(error))),
+        }
     }
 }
 
@@ -189,7 +201,7 @@ impl RaftNetworkV2<TypeConfig> for Neighbour {
             .peers
             .upload(&self.address, &path, headers, body, SNAPSHOT_TIMEOUT);
         let answer = tokio::select! {
-            answer = sending => answer.map_err(|error| StreamingError::from(failed(&error)))?,
+            answer = sending => answer.map_err(|error| StreamingError::from(self.failed(&error)))?,
             closed = cancel => return Err(closed.into()),
         };
         let vote = message::read_vote(answer).map_err(|e| unreadable(&e))?;

@@ -20,6 +20,17 @@ pub struct Gauges {
     pub converged_ages: Vec<(String, f64)>,
     /// Whether there is a way between all regions; `None` while that is not known.
     pub topology: Option<TopologyGauge>,
+    /// The certificates; `None` without TLS.
+    pub tls: Option<TlsGauge>,
+}
+
+/// The certificates.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TlsGauge {
+    /// Seconds until this node's is over; below zero afterwards.
+    pub certificate_seconds: f64,
+    /// Seconds until the first of the trusted CAs is over.
+    pub ca_seconds: f64,
 }
 
 /// Whether there is a way between all regions.
@@ -200,6 +211,16 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
         |gauges, tell| each_topology(gauges, |topology| tell(topology.sides, &[])),
     );
     seconds(
+        "atoll.tls.certificate.expiry",
+        "Time until this node's certificate is over; below zero when it is.",
+        |gauges, tell| each_tls(gauges, |tls| tell(tls.certificate_seconds, &[])),
+    );
+    seconds(
+        "atoll.tls.ca.expiry",
+        "Time until the first of the trusted CAs is over; below zero when all are.",
+        |gauges, tell| each_tls(gauges, |tls| tell(tls.ca_seconds, &[])),
+    );
+    seconds(
         "atoll.clock.offset",
         "How far this clock is ahead of a peer's.",
         |gauges, tell| {
@@ -263,6 +284,10 @@ fn each_origin(gauges: &Gauges, mut tell: impl FnMut(&OriginLag, &[KeyValue])) {
 
 fn each_topology(gauges: &Gauges, tell: impl FnMut(&TopologyGauge)) {
     gauges.topology.iter().for_each(tell);
+}
+
+fn each_tls(gauges: &Gauges, tell: impl FnMut(&TlsGauge)) {
+    gauges.tls.iter().for_each(tell);
 }
 
 fn each_peer(by_peer: &[(String, f64)], tell: &mut Tell<'_, f64>) {
