@@ -224,7 +224,7 @@ async fn the_next_server_is_asked_when_nobody_is_there_and_stays_the_first_one()
 #[tokio::test]
 async fn a_region_without_a_leader_is_waited_for() {
     let region = Arc::new(Mutex::new(Region::default()));
-    let electing = [Act::Refuse(Reason::NoLeader); 20];
+    let electing = [Act::Refuse(Reason::NoLeader); 14];
     let (a, b) = (
         server(&region, &electing).await,
         server(&region, &electing).await,
