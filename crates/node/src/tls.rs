@@ -265,7 +265,6 @@ mod tests {
     use super::*;
 
     /// However long a certificate is valid, a link begins anew a few times before it is over, and not all the time.
-    /// Caught: the first look only when it is over.
     #[test]
     fn links_look_for_a_new_certificate_before_the_old_one_is_over() {
         for days in [1.0, 90.0, 3650.0] {

@@ -196,7 +196,6 @@ mod tests {
         assert_eq!(naming(&["atoll://shop/eu/eu-0"]), None);
     }
 
-    /// Caught: stores not compared; an administrator taken for a node.
     #[test]
     fn only_who_is_expected_is_taken() {
         let node = |store, name| Some(CertificateName::node(store, region(name), "n"));

@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// The table at the top of the file. Caught: nodes of other regions taken for the region's own.
+    /// The table at the top of the file.
     #[test]
     fn everybody_may_have_what_the_table_says() {
         let region: RegionName = "eu".parse().unwrap();
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    /// Caught: a route of administration among those of state.
+    /// What is new is in one of the lists, or the administrators' alone.
     #[test]
     fn every_route_that_changes_the_store_is_the_administrators() {
         let mut others: Vec<&str> = ROUTES
