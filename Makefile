@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim torture verify fix bench print-bin image e2e e2e-kind e2e-short
+.PHONY: help setup build demo test sim torture verify fix bench crds print-bin image e2e e2e-kind e2e-short
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -53,17 +53,22 @@ torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGI
 		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),3) $(TORTURE_ARGS)
 
 # The docs are for people who work on Atoll: private items too, and links to them are fine.
-verify: setup ## format, lints, docs, purity, licences; writes nothing
+verify: setup ## format, lints, docs, purity, licences, crds/; writes nothing
 	cargo fmt --all --check
 	python3 scripts/forbidden.py
 	python3 scripts/purity.py
 	python3 scripts/licences.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
+	$(CARGO_BUILD) --bin atoll
+	"$(CARGO_TARGET_DIR)/debug/atoll" crds --directory crds --check
 
 fix: setup ## format, and apply the lints' own fixes
 	cargo fmt --all
 	cargo clippy --locked --workspace --all-targets --fix --allow-dirty --allow-staged
+
+crds: build ## write crds/ anew from the structs that manifests are read into
+	"$(CARGO_TARGET_DIR)/debug/atoll" crds --directory crds
 
 bench: setup ## release build, then the benchmark suite; BENCH_ARGS="…"
 	$(CARGO_BUILD) --release --bin atoll

@@ -34,6 +34,8 @@ OWNERS = {
     "reqwest": {"client"},
     "axum": {"node"},
     "openraft": {"node"},
+    # Its client speaks to the API server and to nobody else.
+    "kube": {"api", "operator"},
 }
 
 # All that the pure rooms may reach, themselves and through others. Whoever adds a name has looked

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Dev(commands::dev::DevCommand),
     /// Run one storage node
     Node(commands::node::NodeCommand),
+    /// Run the Kubernetes operator
+    Operator(commands::operator::OperatorCommand),
     /// Show the nodes of a region, add one, or remove one
     Nodes(commands::nodes::NodesCommand),
     /// Read a key
@@ -55,8 +57,8 @@ pub(crate) enum Command {
     Verify(commands::verify::VerifyCommand),
     /// Generate load; measure latency and server CPU
     Bench(commands::bench::BenchCommand),
-    /// Print the custom resource definitions
-    Crds,
+    /// Print the custom resource definitions, or keep them as files
+    Crds(commands::crds::CrdsCommand),
     /// Print a completion script
     Completion(commands::completion::CompletionCommand),
     /// Print the version
@@ -88,7 +90,7 @@ impl Command {
     /// `ATOLL_LOG_FORMAT=json` makes them JSON.
     pub(crate) fn init_logging(&self) {
         let default = match self {
-            Command::Node(_) => "info,openraft=error",
+            Command::Node(_) | Command::Operator(_) => "info,openraft=error",
             _ => "warn,openraft=error",
         };
         let filter =

@@ -22,6 +22,7 @@ use super::names::{RegionName, StoreName};
         category = "atoll",
         namespaced,
         derive = "PartialEq",
+        status = "super::status::CollectionStatus",
         doc = "A set of keys of a GeoStore with one data type and one conflict policy.",
         printcolumn(name = "Store", type_ = "string", json_path = ".spec.storeRef.name"),
         printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
@@ -29,6 +30,17 @@ use super::names::{RegionName, StoreName};
             name = "Policy",
             type_ = "string",
             json_path = ".spec.conflicts.policy"
+        ),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+        ),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.conditions[?(@.type==\"Ready\")].message"
         ),
         printcolumn(
             name = "Age",
@@ -115,7 +127,10 @@ pub struct ConflictsSpec {
     pub policy: Option<Policy>,
     /// OriginPriority: regions, highest first. Regions not listed come last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "k8s", schemars(length(max = 16)))]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "set"))
+    )]
     pub origins: Option<Vec<RegionName>>,
     /// What is shown of a delete and a concurrent update. Default: UpdateWins.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,15 +1,47 @@
 //! The custom resource definitions, made from the same structs that manifests are read into.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps,
+};
 use kube::CustomResourceExt;
 
 use super::collection::Collection;
 use super::geostore::GeoStore;
+use super::replication_link::ReplicationLink;
+use super::rules::RULES;
+use super::schema;
 
 /// All definitions that a cluster needs, in the order to apply them.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![GeoStore::crd(), Collection::crd()]
+    [GeoStore::crd(), Collection::crd(), ReplicationLink::crd()]
+        .into_iter()
+        .map(finished)
+        .collect()
+}
+
+/// With limits, defaults and rules.
+fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let kind = crd.spec.names.kind.clone();
+    let schemas = crd.spec.versions.iter_mut();
+    for props in schemas.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+    {
+        *props = completed(&kind, props);
+    }
+    crd
+}
+
+fn completed(kind: &str, props: &JSONSchemaProps) -> JSONSchemaProps {
+    let mut value = serde_json::to_value(props).expect("a schema is JSON");
+    schema::bound(&mut value);
+    if kind == "GeoStore" {
+        schema::put_defaults(&mut value).expect("defaults are of fields that exist");
+    }
+    for rule in RULES.iter().filter(|rule| rule.kind == kind) {
+        rule.attach(&mut value)
+            .expect("rules are about fields that exist");
+    }
+    serde_json::from_value(value).expect("a schema stays one")
 }
 
 #[cfg(test)]
@@ -38,7 +70,8 @@ mod tests {
             names,
             [
                 "geostores.atoll.dev GeoStore gs atoll",
-                "collections.atoll.dev Collection gcol atoll"
+                "collections.atoll.dev Collection gcol atoll",
+                "replicationlinks.atoll.dev ReplicationLink glink atoll"
             ]
         );
     }

@@ -18,6 +18,10 @@ use super::time_span::TimeSpan;
 #[cfg_attr(feature = "k8s", derive(kube::CustomResource, schemars::JsonSchema))]
 #[cfg_attr(
     feature = "k8s",
+    allow(clippy::duplicated_attributes, reason = "every column names its type")
+)]
+#[cfg_attr(
+    feature = "k8s",
     kube(
         group = "atoll.dev",
         version = "v1alpha1",
@@ -27,8 +31,38 @@ use super::time_span::TimeSpan;
         category = "atoll",
         namespaced,
         derive = "PartialEq",
+        status = "super::status::GeoStoreStatus",
         doc = "A geo-distributed, multi-leader store: its regions and the links between them.",
         printcolumn(name = "Topology", type_ = "string", json_path = ".spec.topology.type"),
+        printcolumn(name = "Regions", type_ = "string", json_path = ".status.regionsReady"),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+        ),
+        printcolumn(
+            name = "Converged",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Converged\")].status"
+        ),
+        printcolumn(name = "Max Lag", type_ = "string", json_path = ".status.maxLag"),
+        printcolumn(
+            name = "Conflicts/min",
+            type_ = "string",
+            json_path = ".status.conflictsPerMinute"
+        ),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+        ),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            priority = 1,
+            json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+        ),
         printcolumn(
             name = "Age",
             type_ = "date",
@@ -49,6 +83,31 @@ pub struct GeoStoreSpec {
         )
     )]
     pub regions: Vec<RegionSpec>,
+    /// The version of Atoll that runs the nodes. Default: the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(
+            length(min = 1, max = 128),
+            regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+        )
+    )]
+    pub version: Option<String>,
+    /// The store's id, 16 hexadecimal digits, equal in every cluster. Default: made from namespace and name.
+    /// Never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(length(max = 16), regex(pattern = r"^[0-9a-f]{16}$"))
+    )]
+    pub store_id: Option<String>,
+    /// What becomes of the volumes when the store is deleted. Default: Retain. A region that leaves a store has
+    /// handed over all that it wrote, so its volumes go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// How changes reach nodes that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_strategy: Option<UpdateStrategySpec>,
     /// What holds for every region's nodes unless the region says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<NodeTemplate>,
@@ -73,14 +132,23 @@ pub struct TopologySpec {
     pub kind: TopologyKind,
     /// Ring: the regions in ring order. Default: the order of `regions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "k8s", schemars(length(max = 16)))]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))
+    )]
     pub order: Option<Vec<RegionName>>,
     /// Star: the region in the middle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<RegionName>,
     /// Custom: the links, each in one direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "k8s", schemars(length(max = 240)))]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(
+            length(max = 240),
+            extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["from", "to"])
+        )
+    )]
     pub links: Option<Vec<LinkSpec>>,
     /// Silence after which another way is taken. Default: 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +287,37 @@ pub struct Location {
     /// The Kubernetes cluster that runs the region.
     #[cfg_attr(feature = "k8s", schemars(length(min = 1, max = 253)))]
     pub cluster: String,
+    /// Where the other clusters reach one of the region's nodes, such as `https://eu.example.org:7400`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// Where they reach several of them, tried in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "k8s", schemars(length(max = 16)))]
+    pub endpoints: Option<Vec<Endpoint>>,
+}
+
+/// What becomes of volumes that are not needed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "k8s", derive(schemars::JsonSchema))]
+pub enum DeletionPolicy {
+    /// They stay: a store of the same name takes them up again.
+    #[default]
+    Retain,
+    /// They are deleted with the nodes.
+    Delete,
+}
+
+/// How changes reach nodes that run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "k8s", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateStrategySpec {
+    /// The region that is changed first. Default: the first one that takes no writes, else the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<RegionName>,
+    /// Whether nodes that run are left alone for now; what is new is made all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
 }
 
 /// What the store is expected to keep to.
@@ -260,7 +359,7 @@ pub struct ConflictRetentionSpec {
     pub max_age: Option<TimeSpan>,
     /// How many rows are kept. Default: 1000000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "k8s", schemars(extend("format" = "int64")))]
+    #[cfg_attr(feature = "k8s", schemars(range(min = 1), extend("format" = "int64")))]
     pub max_rows: Option<u64>,
 }
 

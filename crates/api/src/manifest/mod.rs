@@ -12,6 +12,8 @@ mod byte_size;
 mod collection;
 mod collections;
 #[cfg(feature = "k8s")]
+pub mod conditions;
+#[cfg(feature = "k8s")]
 mod crds;
 mod declared;
 mod decode;
@@ -25,7 +27,15 @@ mod node_error;
 mod object;
 mod parse;
 mod regions;
+#[cfg(feature = "k8s")]
+mod replication_link;
+#[cfg(feature = "k8s")]
+mod rules;
+#[cfg(feature = "k8s")]
+mod schema;
 mod shape;
+#[cfg(feature = "k8s")]
+mod status;
 mod template;
 mod text;
 mod time_span;
@@ -47,12 +57,19 @@ pub use error::{Fault, ManifestError, Place};
 #[cfg(feature = "k8s")]
 pub use geostore::GeoStore;
 pub use geostore::{
-    ConflictRetentionSpec, GeoStoreSpec, InvalidReplicas, LinkSpec, Location, ObjectivesSpec,
-    OtlpSpec, RegionSpec, Replicas, RetentionSpec, Role, TelemetrySpec, TopologyKind, TopologySpec,
+    ConflictRetentionSpec, DeletionPolicy, GeoStoreSpec, InvalidReplicas, LinkSpec, Location,
+    ObjectivesSpec, OtlpSpec, RegionSpec, Replicas, RetentionSpec, Role, TelemetrySpec,
+    TopologyKind, TopologySpec, UpdateStrategySpec,
 };
 pub use names::{CollectionName, InvalidName, RegionName, StoreName};
-pub use parse::parse;
+pub use parse::{declare_store, parse};
+#[cfg(feature = "k8s")]
+pub use replication_link::{ReplicationLink, ReplicationLinkSpec};
 pub use shape::TopologyFault;
+#[cfg(feature = "k8s")]
+pub use status::{
+    CollectionStatus, GeoStoreStatus, RegionState, RegionStatus, ReplicationLinkStatus,
+};
 pub use template::{NodeTemplate, StorageTemplate};
 pub use time_span::{InvalidTimeSpan, TimeSpan};
 

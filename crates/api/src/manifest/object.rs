@@ -60,6 +60,28 @@ pub(crate) struct Document<N, S> {
 }
 
 impl<N, S> Document<N, S> {
+    /// A document that was read whole, elsewhere.
+    pub(crate) fn read(name: N, namespace: Option<String>, spec: S) -> Self {
+        let metadata = Metadata {
+            name,
+            namespace,
+            labels: None,
+            annotations: None,
+        };
+        let object = Object {
+            api_version: String::new(),
+            kind: String::new(),
+            metadata,
+            spec,
+            status: None,
+        };
+        Document {
+            place: Place::default(),
+            object,
+            damaged: Vec::new(),
+        }
+    }
+
     /// Whether nothing at or below `field` was left out: only then do checks of it make sense.
     pub(crate) fn is_intact(&self, field: &str) -> bool {
         !self
@@ -87,24 +109,8 @@ mod tests {
 
     #[test]
     fn damage_is_seen_where_it_matters() {
-        let metadata = Metadata {
-            name: (),
-            namespace: None,
-            labels: None,
-            annotations: None,
-        };
-        let object = Object {
-            api_version: String::new(),
-            kind: String::new(),
-            metadata,
-            spec: (),
-            status: None,
-        };
-        let mut document = Document {
-            place: Place::default(),
-            object,
-            damaged: vec!["spec.regions[1].replicas".to_owned()],
-        };
+        let mut document = Document::read((), None, ());
+        document.damaged = vec!["spec.regions[1].replicas".to_owned()];
         assert!(!document.is_intact("spec.regions") && document.is_counted("spec.regions"));
         assert!(document.is_intact("spec.region") && document.is_intact("spec.topology"));
         document.damaged.push("spec.regions[0]".to_owned());

@@ -9,6 +9,8 @@ use super::collections::{self, CollectionDocument};
 use super::declared::StoreManifest;
 use super::decode::{Decoded, decode};
 use super::error::{Fault, ManifestError, Place, Report};
+use super::geostore::GeoStoreSpec;
+use super::names::StoreName;
 use super::object::{Document, Object, SERVER_FIELDS};
 use super::regions::{self, StoreDocument};
 use super::text::shown;
@@ -52,6 +54,24 @@ pub fn parse<P: AsRef<str>, T: AsRef<str>>(
             ..store
         }),
         _ => Err(in_order(report.errors, &order)),
+    }
+}
+
+/// Checks a store that was read already, as the operator reads it, and fills in its defaults. Collections are
+/// left out: [`super::declare_collections`] checks them one by one.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn declare_store(
+    name: StoreName,
+    namespace: Option<String>,
+    spec: &GeoStoreSpec,
+) -> Result<StoreManifest, Vec<ManifestError>> {
+    let mut report = Report::default();
+    let document = StoreDocument::read(name, namespace, spec.clone());
+    match regions::declare(&document, &mut report) {
+        Some(store) if report.errors.is_empty() => Ok(store),
+        _ => Err(report.errors),
     }
 }
 
@@ -146,6 +166,8 @@ impl Read {
                     self.collections.push(collection);
                 }
             }
+            // Made by the operator, and no declaration.
+            (API_VERSION, "ReplicationLink") => {}
             (API_VERSION, _) => {
                 self.report.add(
                     &place,

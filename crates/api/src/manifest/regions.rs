@@ -25,6 +25,11 @@ pub(crate) fn declare(document: &StoreDocument, report: &mut Report) -> Option<S
     let GeoStoreSpec {
         topology,
         regions,
+        // Of Kubernetes alone.
+        version: _,
+        store_id: _,
+        deletion_policy: _,
+        update_strategy: _,
         template,
         objectives,
         retention,

@@ -17,6 +17,24 @@ pub struct NodeTemplate {
     /// The nodes' disks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<StorageTemplate>,
+    /// The image in full; absent: the operator's, at the store's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "k8s", schemars(length(min = 1, max = 512)))]
+    pub image: Option<String>,
+    /// When the image is pulled: Always, IfNotPresent or Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(extend("enum" = ["Always", "IfNotPresent", "Never"]))
+    )]
+    pub image_pull_policy: Option<String>,
+    /// Secrets of the namespace that pull the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "k8s",
+        schemars(with = "Option<Vec<k8s_openapi::api::core::v1::LocalObjectReference>>")
+    )]
+    pub image_pull_secrets: Option<Value>,
     /// Requests and limits of the node's container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
@@ -24,6 +42,13 @@ pub struct NodeTemplate {
         schemars(with = "Option<k8s_openapi::api::core::v1::ResourceRequirements>")
     )]
     pub resources: Option<Value>,
+    /// Labels of the machines that pods may run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Which pods go before others when machines are full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "k8s", schemars(length(min = 1, max = 253)))]
+    pub priority_class_name: Option<String>,
     /// Where pods may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
@@ -74,7 +99,12 @@ impl NodeTemplate {
     pub fn overridden_by(&self, overrides: &NodeTemplate) -> NodeTemplate {
         let NodeTemplate {
             storage,
+            image,
+            image_pull_policy,
+            image_pull_secrets,
             resources,
+            node_selector,
+            priority_class_name,
             affinity,
             tolerations,
             topology_spread,
@@ -87,7 +117,21 @@ impl NodeTemplate {
                 storage.as_ref(),
                 StorageTemplate::overridden_by,
             ),
+            image: image.as_ref().or(self.image.as_ref()).cloned(),
+            image_pull_policy: image_pull_policy
+                .as_ref()
+                .or(self.image_pull_policy.as_ref())
+                .cloned(),
+            image_pull_secrets: image_pull_secrets
+                .as_ref()
+                .or(self.image_pull_secrets.as_ref())
+                .cloned(),
             resources: resources.as_ref().or(self.resources.as_ref()).cloned(),
+            node_selector: merged(self.node_selector.as_ref(), node_selector.as_ref(), by_name),
+            priority_class_name: priority_class_name
+                .as_ref()
+                .or(self.priority_class_name.as_ref())
+                .cloned(),
             affinity: affinity.as_ref().or(self.affinity.as_ref()).cloned(),
             tolerations: tolerations.as_ref().or(self.tolerations.as_ref()).cloned(),
             topology_spread: topology_spread

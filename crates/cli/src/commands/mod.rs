@@ -14,6 +14,7 @@ pub(crate) mod import;
 pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod op;
+pub(crate) mod operator;
 pub(crate) mod patch;
 pub(crate) mod proxy;
 pub(crate) mod put;
@@ -32,6 +33,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Dev(command) => command.run(&target).await,
         Command::Node(command) => command.run().await,
+        Command::Operator(command) => command.run().await,
         Command::Nodes(command) => command.run(&target).await,
         Command::Get(command) => command.run(&target).await,
         Command::Put(command) => command.run(&target).await,
@@ -46,7 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Conflicts(command) => command.run(&target).await,
         Command::Verify(command) => command.run(&target).await,
         Command::Bench(command) => command.run(&target).await,
-        Command::Crds => crds::run(&target),
+        Command::Crds(command) => command.run(&target),
         Command::Completion(command) => command.run(),
         Command::Version => version::run(&target),
         Command::Proxy(command) => command.run().await,

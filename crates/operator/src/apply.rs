@@ -1,0 +1,300 @@
+//! Apply: makes objects so, removes what is not needed any more, and does the one thing that is next.
+//!
+//! Server-side apply under a fixed name. What was applied and has not changed since is left alone, so a pass
+//! over a store at rest writes nothing. An object that is there already and belongs to somebody else is never
+//! taken over.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use atoll_api::manifest::RegionName;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::{Client, ResourceExt as _};
+use serde_json::json;
+
+use crate::ask;
+use crate::build::Built;
+use crate::caches::{Children, fingerprint};
+use crate::error::PassError;
+use crate::kinds::Kind;
+use crate::metrics::Metrics;
+use crate::names::{self, REGION};
+use crate::observe::Observed;
+use crate::plan::{Action, Chore, Plan};
+use crate::validate::Declared;
+
+/// Who we are to server-side apply.
+const MANAGER: &str = "atoll-operator";
+
+type Key = (Kind, String, String);
+
+/// Makes things so.
+pub(crate) struct Hands {
+    pub(crate) client: Client,
+    pub(crate) timeout: Duration,
+    pub(crate) metrics: Metrics,
+    /// What was applied last: fingerprints of what we sent and of what came of it.
+    applied: Mutex<HashMap<Key, (String, u64)>>,
+}
+
+impl Hands {
+    pub(crate) fn new(client: Client, timeout: Duration, metrics: Metrics) -> Self {
+        Hands {
+            client,
+            timeout,
+            metrics,
+            applied: Mutex::default(),
+        }
+    }
+
+    /// Bounds a call of the API server.
+    pub(crate) async fn call<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, PassError> {
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(PassError::kube(what, error)),
+            Err(_) => Err(PassError::Late {
+                what: what.to_owned(),
+                within: self.timeout,
+            }),
+        }
+    }
+
+    fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &kind.resource())
+    }
+
+    /// Makes one object so, unless it is so.
+    pub(crate) async fn apply(
+        &self,
+        declared: &Declared,
+        built: &Built,
+        children: &Children,
+    ) -> Result<(), PassError> {
+        let Built {
+            kind,
+            name,
+            region: _,
+            body,
+        } = built;
+        let key = (*kind, declared.namespace.clone(), name.clone());
+        let sent = names::fingerprint(&body.to_string());
+        let known = children.metadata.get(&(*kind, name.clone()));
+        let was = self.known().get(&key).cloned();
+        if let (Some(meta), Some((before, print))) = (known, &was)
+            && *before == sent
+            && *print == fingerprint(meta)
+        {
+            return Ok(());
+        }
+        let api = self.api(*kind, &declared.namespace);
+        let what = format!("{} {name}", kind.name());
+        let is_ours =
+            |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
+                owners.iter().any(|owner| owner.uid == declared.uid)
+            };
+        if !known.is_some_and(|meta| is_ours(meta.owner_references.as_deref().unwrap_or_default()))
+        {
+            // Not among those that carry our labels: perhaps it is somebody else's.
+            let found = self.call(&what, api.get_metadata_opt(name)).await?;
+            if found.is_some_and(|found| !is_ours(found.owner_references())) {
+                let (kind, name) = (kind.name(), name.clone());
+                return Err(PassError::NameTaken { kind, name });
+            }
+        }
+        let parameters = PatchParams::apply(MANAGER).force();
+        let applied = self
+            .call(&what, api.patch(name, &parameters, &Patch::Apply(body)))
+            .await?;
+        self.metrics.wrote(kind.name());
+        self.known()
+            .insert(key, (sent, fingerprint(&applied.metadata)));
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (String, u64)>> {
+        // A panic while it was held left whole entries.
+        self.applied
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Forgets a store that is gone.
+    pub(crate) fn forget(&self, namespace: &str, store: &str) {
+        let begins = format!("{store}-");
+        let link = format!("{store}.");
+        self.known().retain(|(_, ns, name), _| {
+            ns != namespace || !(name.starts_with(&begins) || name.starts_with(&link))
+        });
+    }
+
+    /// Removes what this store made and does not need any more. Of a region, only when the plan says what is to
+    /// be there, or that it has left: what is not planned now may be waiting for something.
+    pub(crate) async fn remove_orphans(
+        &self,
+        declared: &Declared,
+        plan: &Plan,
+        wanted: &[Built],
+        children: &Children,
+    ) -> Result<(), PassError> {
+        let names: BTreeSet<(Kind, &str)> = wanted
+            .iter()
+            .map(|built| (built.kind, built.name.as_str()))
+            .collect();
+        for ((kind, name), meta) in &children.metadata {
+            let owners = meta.owner_references.iter().flatten();
+            let is_ours = owners.into_iter().any(|owner| owner.uid == declared.uid);
+            let labels = meta.labels.as_ref();
+            let region = labels.and_then(|labels| labels.get(REGION));
+            let is_decided = region.is_none_or(|region| {
+                let mut made = plan.regions.iter().map(|made| &made.name);
+                made.any(|made| made.as_str() == region)
+                    || plan.dropped.iter().any(|gone| gone.as_str() == region)
+            });
+            let is_wanted = names.contains(&(*kind, name.as_str()));
+            if !is_ours || !is_decided || is_wanted || meta.deletion_timestamp.is_some() {
+                continue;
+            }
+            let what = format!("deleting {} {name}", kind.name());
+            let api = self.api(*kind, &declared.namespace);
+            let parameters = exactly(meta.uid.clone());
+            gone(
+                self.call(&what, api.delete(name, &parameters))
+                    .await
+                    .map(drop),
+            )?;
+            self.metrics.wrote(kind.name());
+        }
+        for region in &plan.dropped {
+            self.remove_claims(declared, region, children).await?;
+        }
+        Ok(())
+    }
+
+    /// The volumes of a region that has left: all that it wrote is elsewhere.
+    async fn remove_claims(
+        &self,
+        declared: &Declared,
+        region: &RegionName,
+        children: &Children,
+    ) -> Result<(), PassError> {
+        let api: Api<PersistentVolumeClaim> =
+            Api::namespaced(self.client.clone(), &declared.namespace);
+        let of_region = children.claims.iter().filter(|claim| {
+            claim.labels().get(REGION).map(String::as_str) == Some(region.as_str())
+                && claim.metadata.deletion_timestamp.is_none()
+        });
+        for claim in of_region {
+            let name = claim.name_any();
+            let what = format!("deleting PersistentVolumeClaim {name}");
+            let parameters = exactly(claim.uid());
+            gone(
+                self.call(&what, api.delete(&name, &parameters))
+                    .await
+                    .map(drop),
+            )?;
+            self.metrics.wrote("PersistentVolumeClaim");
+        }
+        Ok(())
+    }
+
+    /// Does what may be done at any time.
+    pub(crate) async fn chore(
+        &self,
+        declared: &Declared,
+        observed: &Observed,
+        chore: &Chore,
+    ) -> Result<(), PassError> {
+        match chore {
+            Chore::PutCollections {
+                region,
+                collections,
+            } => {
+                let what = format!("declaring collections to region {region}");
+                let client = self.region(declared, observed, region, &what)?;
+                let put = client.put_collections(collections).await;
+                put.map(drop).map_err(|error| PassError::node(what, error))
+            }
+            Chore::GrowClaim { claim, size } => {
+                let api: Api<PersistentVolumeClaim> =
+                    Api::namespaced(self.client.clone(), &declared.namespace);
+                let patch = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+                let what = format!("growing PersistentVolumeClaim {claim}");
+                let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
+                let patching = api.patch(claim, &parameters, &patch);
+                self.call(&what, patching).await?;
+                self.metrics.wrote("PersistentVolumeClaim");
+                Ok(())
+            }
+        }
+    }
+
+    /// Does the one thing that is next.
+    pub(crate) async fn act(
+        &self,
+        declared: &Declared,
+        observed: &Observed,
+        action: &Action,
+        what: &str,
+    ) -> Result<(), PassError> {
+        let ask = |region: &RegionName| self.region(declared, observed, region, what);
+        let done = match action {
+            Action::DeclareTopology { by, declaration } => {
+                ask(by)?.put_topology(declaration).await.map(drop)
+            }
+            Action::DrainRegion { by, region } => {
+                ask(by)?.drain_region(region.as_str()).await.map(drop)
+            }
+            Action::CancelDrain { by, region } => {
+                ask(by)?.cancel_drain(region.as_str()).await.map(drop)
+            }
+            Action::RemoveNode { region, node } => ask(region)?.remove_node(node).await.map(drop),
+            Action::RestartPod { pod, uid } => {
+                let api: Api<Pod> = Api::namespaced(self.client.clone(), &declared.namespace);
+                let parameters = exactly(Some(uid.clone()));
+                let deleting = self.call(what, api.delete(pod, &parameters)).await;
+                self.metrics.wrote("Pod");
+                return gone(deleting.map(drop));
+            }
+        };
+        done.map_err(|error| PassError::node(what, error))
+    }
+
+    fn region(
+        &self,
+        declared: &Declared,
+        observed: &Observed,
+        region: &RegionName,
+        what: &str,
+    ) -> Result<atoll_client::Client, PassError> {
+        let addresses = ask::addresses(declared, observed, region);
+        let addresses: Vec<String> = addresses.into_iter().map(|(_, address)| address).collect();
+        ask::client(&addresses, self.timeout).map_err(|error| PassError::node(what, error))
+    }
+}
+
+/// Deletes this object and no other of its name.
+fn exactly(uid: Option<String>) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid,
+            resource_version: None,
+        }),
+        ..DeleteParams::background()
+    }
+}
+
+/// What is gone, or was replaced meanwhile, needs no deleting.
+fn gone(result: Result<(), PassError>) -> Result<(), PassError> {
+    match result {
+        Err(PassError::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if matches!(status.code, 404 | 409)) => {
+            Ok(())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,89 @@
+//! What one node is told by its file, as `atoll node --config FILE` reads it.
+//!
+//! Members and topology are in it for the first start only: then the store's own log knows better, and nodes
+//! are told by the admin API. What takes a restart to change is marked by a fingerprint of its own.
+
+use atoll_api::manifest::Topology;
+use serde_json::{Value, json};
+
+use super::Parts;
+use crate::names::{NODE_PORT, PORT};
+
+/// Where the volume is mounted.
+pub(super) const DATA: &str = "/var/lib/atoll";
+
+/// The file's content for one node.
+pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
+    let Parts {
+        declared,
+        region,
+        plan,
+        names,
+    } = parts;
+    let manifest = &declared.manifest;
+    let others = manifest.regions.iter().filter(|r| r.name != region.name);
+    let peers: Vec<Value> = others
+        .clone()
+        .map(|other| (other, declared.endpoints(other)))
+        // One that cannot be reached by configuration is told of by the others.
+        .filter(|(_, endpoints)| !endpoints.is_empty())
+        .map(|(other, endpoints)| json!({ "region": other.name, "endpoints": endpoints }))
+        .collect();
+    let node = |ordinal: u8| json!({ "name": names.node(ordinal), "address": names.address(ordinal, NODE_PORT) });
+    let mut this = node(ordinal);
+    this["listen"] = format!("0.0.0.0:{NODE_PORT}").into();
+    let mut config = json!({
+        "store": { "name": declared.name, "id": declared.store_id },
+        "region": region.name,
+        "listen": format!("0.0.0.0:{PORT}"),
+        "node": this,
+        "nodes": (0..plan.nodes).map(node).collect::<Vec<Value>>(),
+        "data": DATA,
+        "join": plan.joined && !peers.is_empty(),
+        "peers": peers,
+    });
+    if peers_are_all(parts) {
+        config["topology"] = topology(parts);
+    }
+    if let (Some(config), Value::Object(settings)) = (config.as_object_mut(), settings(parts)) {
+        config.extend(settings);
+    }
+    config
+}
+
+/// What takes a restart to change.
+pub(super) fn settings(parts: &Parts<'_>) -> Value {
+    let manifest = &parts.declared.manifest;
+    json!({
+        "failoverAfter": manifest.failover_after,
+        "objectives": {
+            "maxClockSkew": manifest.objectives.max_clock_skew,
+            "maxLag": manifest.objectives.max_lag,
+        },
+        "conflictRetention": {
+            "maxAge": manifest.conflict_retention.max_age,
+            "maxRows": manifest.conflict_retention.max_rows,
+        },
+    })
+}
+
+/// A topology in a file must have an address for every region.
+fn peers_are_all(parts: &Parts<'_>) -> bool {
+    let mut regions = parts.declared.manifest.regions.iter();
+    regions.all(|region| {
+        region.name == parts.region.name || !parts.declared.endpoints(region).is_empty()
+    })
+}
+
+fn topology(parts: &Parts<'_>) -> Value {
+    let manifest = &parts.declared.manifest;
+    let regions: Vec<_> = manifest.regions.iter().map(|r| &r.name).collect();
+    match &manifest.topology {
+        Topology::AllToAll => json!({ "type": "AllToAll", "regions": regions }),
+        Topology::Ring { order } => json!({ "type": "Ring", "regions": regions, "order": order }),
+        Topology::Star { hub } => json!({ "type": "Star", "regions": regions, "hub": hub }),
+        Topology::Custom { links } => {
+            json!({ "type": "Custom", "regions": regions, "links": links })
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What the API server has, kept at hand: watches, and whom a change concerns.
+//!
+//! Children are found by label, most of them by their metadata alone. What the operator itself writes into
+//! status does not wake it: of stores, collections and links only changes of everything else count.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use atoll_api::manifest::{Collection, GeoStore, ReplicationLink};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::controller::ReconcileRequest;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::kinds::Kind;
+use crate::names::{MANAGED_BY, OPERATOR, STORE};
+
+/// A store, or what cannot be read of it.
+pub(crate) type GuardedStore = DeserializeGuard<GeoStore>;
+/// Whom to look at.
+pub(crate) type Request = ReconcileRequest<GuardedStore>;
+/// Requests as they come, merged from all watches.
+pub(crate) type Requests = Pin<Box<dyn Stream<Item = Result<Request, watcher::Error>> + Send>>;
+
+type Meta = PartialObjectMeta<DynamicObject>;
+
+/// What the API server has of one namespace, or of all.
+pub(crate) struct Caches {
+    pub(crate) stores: Store<GuardedStore>,
+    collections: Store<DeserializeGuard<Collection>>,
+    links: Store<DeserializeGuard<ReplicationLink>>,
+    stateful_sets: Store<StatefulSet>,
+    pods: Store<Pod>,
+    claims: Store<PersistentVolumeClaim>,
+    others: BTreeMap<Kind, Store<Meta>>,
+    listing: watch::Receiver<usize>,
+}
+
+/// Counts the watches that have not listed everything yet.
+///
+/// The caches' own waiting wakes one waiter only, whoever asked last; here passes wait, several at once.
+#[derive(Clone)]
+struct Listing(watch::Sender<usize>);
+
+impl Listing {
+    fn begin(&self) {
+        self.0.send_modify(|missing| *missing += 1);
+    }
+
+    fn done(&self) {
+        self.0
+            .send_modify(|missing| *missing = missing.saturating_sub(1));
+    }
+}
+
+/// Where watches are begun.
+struct Watches<'a> {
+    client: &'a Client,
+    namespace: Option<&'a str>,
+    listing: Listing,
+    requests: Vec<Requests>,
+}
+
+/// Of one store.
+#[derive(Default)]
+pub(crate) struct Children {
+    pub(crate) stateful_sets: Vec<Arc<StatefulSet>>,
+    pub(crate) pods: Vec<Arc<Pod>>,
+    pub(crate) claims: Vec<Arc<PersistentVolumeClaim>>,
+    pub(crate) links: Vec<Arc<DeserializeGuard<ReplicationLink>>>,
+    /// All that the operator makes, by kind and name.
+    pub(crate) metadata: BTreeMap<(Kind, String), ObjectMeta>,
+}
+
+/// Begins to watch.
+pub(crate) fn watch_all(client: &Client, namespace: Option<&str>) -> (Caches, Requests) {
+    let (missing, listing) = watch::channel(0);
+    let mut watches = Watches {
+        client,
+        namespace,
+        listing: Listing(missing),
+        requests: Vec::new(),
+    };
+    let plain = watcher::Config::default().page_size(500);
+    let by_us = plain.clone().labels(&format!("{MANAGED_BY}={OPERATOR}"));
+    let of_stores = plain.clone().labels(STORE);
+    let stores = watches.keep(
+        plain.clone(),
+        quiet(|store: &GuardedStore| (store.namespace(), Some(store.name_any()))),
+    );
+    let collections = watches.keep(
+        plain,
+        quiet(|collection: &DeserializeGuard<Collection>| {
+            let readable = collection.0.as_ref().ok();
+            let store = readable.map(|collection| collection.spec.store_ref.name.to_string());
+            (collection.namespace(), store)
+        }),
+    );
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| !matches!(kind, Kind::StatefulSet | Kind::ReplicationLink));
+    let others = kinds
+        .map(|kind| (kind, watches.keep_metadata(kind, by_us.clone())))
+        .collect();
+    let caches = Caches {
+        stores,
+        collections,
+        links: watches.keep(by_us.clone(), quiet(by_label)),
+        stateful_sets: watches.keep(by_us, loud(by_label)),
+        pods: watches.keep(of_stores.clone(), loud(by_label)),
+        claims: watches.keep(of_stores, loud(by_label)),
+        others,
+        listing,
+    };
+    (caches, Box::pin(stream::select_all(watches.requests)))
+}
+
+/// Says whom a change of an object concerns: namespace and store; nobody when it changed nothing of interest.
+type Concerns<K> = Box<dyn FnMut(&K, bool) -> (Option<String>, Option<String>) + Send>;
+
+fn by_label<K: ResourceExt>(object: &K) -> (Option<String>, Option<String>) {
+    (object.namespace(), object.labels().get(STORE).cloned())
+}
+
+/// Every change counts.
+fn loud<K: 'static>(
+    whom: impl Fn(&K) -> (Option<String>, Option<String>) + Send + 'static,
+) -> Concerns<K> {
+    Box::new(move |object, _| whom(object))
+}
+
+/// Changes of status do not count.
+fn quiet<K: ResourceExt + 'static>(
+    whom: impl Fn(&K) -> (Option<String>, Option<String>) + Send + 'static,
+) -> Concerns<K> {
+    let mut known = HashMap::<(Option<String>, String), u64>::new();
+    Box::new(move |object, is_gone| {
+        let name = (object.namespace(), object.name_any());
+        let print = fingerprint(object.meta());
+        let is_news = if is_gone {
+            known.remove(&name);
+            true
+        } else {
+            known.insert(name, print) != Some(print)
+        };
+        if is_news { whom(object) } else { (None, None) }
+    })
+}
+
+/// What an object is besides its status. Where the API server counts generations, they stand for the content.
+pub(crate) fn fingerprint(meta: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match meta.generation {
+        Some(generation) => generation.hash(&mut hasher),
+        None => meta.resource_version.hash(&mut hasher),
+    }
+    meta.uid.hash(&mut hasher);
+    meta.labels.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    let owners = meta.owner_references.iter().flatten();
+    owners.for_each(|owner| owner.uid.hash(&mut hasher));
+    hasher.finish()
+}
+
+impl Watches<'_> {
+    fn keep<K>(&mut self, config: watcher::Config, concerns: Concerns<K>) -> Store<K>
+    where
+        K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
+            + ResourceExt
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let api: Api<K> = match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let (store, writer) = reflector::store();
+        let events = watcher::watcher(api, config)
+            .default_backoff()
+            .modify(|object| object.managed_fields_mut().clear());
+        self.wake(reflector::reflector(writer, events), concerns);
+        store
+    }
+
+    fn keep_metadata(&mut self, kind: Kind, config: watcher::Config) -> Store<Meta> {
+        let resource = kind.resource();
+        let api: Api<Meta> = match self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let writer = reflector::store::Writer::new(resource);
+        let store = writer.as_reader();
+        let events = watcher::watcher(api, config)
+            .default_backoff()
+            .modify(|object| {
+                object.managed_fields_mut().clear();
+                object.annotations_mut().clear();
+            });
+        self.wake(reflector::reflector(writer, events), loud(by_label));
+        store
+    }
+
+    /// From changes to requests.
+    fn wake<K: Send + 'static>(
+        &mut self,
+        events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+        mut concerns: Concerns<K>,
+    ) {
+        let listing = self.listing.clone();
+        listing.begin();
+        let mut is_listed = false;
+        let requests = events.filter_map(move |event| {
+            let request = match event {
+                Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                    concerned(concerns(&object, false))
+                }
+                Ok(Event::Delete(object)) => concerned(concerns(&object, true)),
+                Ok(Event::Init) => None,
+                Ok(Event::InitDone) => {
+                    if !std::mem::replace(&mut is_listed, true) {
+                        listing.done();
+                    }
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            };
+            std::future::ready(request)
+        });
+        self.requests.push(Box::pin(requests));
+    }
+}
+
+fn concerned(whom: (Option<String>, Option<String>)) -> Option<Result<Request, watcher::Error>> {
+    let (Some(namespace), Some(store)) = whom else {
+        return None;
+    };
+    Some(Ok(ObjectRef::new(&store).within(&namespace).into()))
+}
+
+impl Caches {
+    /// Returns when everything was listed once.
+    pub(crate) async fn wait_until_ready(&self) {
+        // When the watches have ended, nothing is waited for any more.
+        let _ = self.listing.clone().wait_for(|missing| *missing == 0).await;
+    }
+
+    /// The collections of a store that can be read.
+    pub(crate) fn collections(&self, namespace: &str, store: &str) -> Vec<Arc<Collection>> {
+        let is_of = |object: &DeserializeGuard<Collection>| {
+            let collection = object.0.as_ref().ok();
+            collection.is_some_and(|collection| {
+                collection.namespace().as_deref() == Some(namespace)
+                    && collection.spec.store_ref.name.as_str() == store
+                    && collection.meta().deletion_timestamp.is_none()
+            })
+        };
+        let all = self.collections.state_filter(is_of);
+        all.iter()
+            .filter_map(|object| object.0.as_ref().ok())
+            .map(|collection| Arc::new(collection.clone()))
+            .collect()
+    }
+
+    /// Collections of stores that are not there.
+    pub(crate) fn collections_without_store(&self) -> Vec<Arc<DeserializeGuard<Collection>>> {
+        self.collections.state_filter(|object| match &object.0 {
+            Ok(collection) => {
+                let namespace = collection.namespace().unwrap_or_default();
+                let store = collection.spec.store_ref.name.as_str();
+                self.stores
+                    .get(&ObjectRef::new(store).within(&namespace))
+                    .is_none()
+            }
+            Err(_) => true,
+        })
+    }
+
+    /// What there is of a store.
+    pub(crate) fn children(&self, namespace: &str, store: &str) -> Children {
+        let mut children = Children {
+            stateful_sets: of(&self.stateful_sets, namespace, store),
+            pods: of(&self.pods, namespace, store),
+            claims: of(&self.claims, namespace, store),
+            links: of(&self.links, namespace, store),
+            metadata: BTreeMap::new(),
+        };
+        for (kind, others) in &self.others {
+            for object in of(others, namespace, store) {
+                children
+                    .metadata
+                    .insert((*kind, object.name_any()), object.metadata.clone());
+            }
+        }
+        for set in &children.stateful_sets {
+            let key = (Kind::StatefulSet, set.name_any());
+            children.metadata.insert(key, set.metadata.clone());
+        }
+        for link in &children.links {
+            let key = (Kind::ReplicationLink, link.name_any());
+            children.metadata.insert(key, link.meta().clone());
+        }
+        children
+    }
+}
+
+fn of<K>(cache: &Store<K>, namespace: &str, store: &str) -> Vec<Arc<K>>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    cache.state_filter(|object| {
+        let meta = object.meta();
+        meta.namespace.as_deref() == Some(namespace)
+            && meta
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(STORE))
+                .is_some_and(|label| label == store)
+    })
+}

@@ -1,0 +1,112 @@
+//! Why a pass did not end well, by who can do something about it.
+
+use std::time::Duration;
+
+use atoll_client::ClientError;
+
+/// Why a pass, or a part of it, did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PassError {
+    /// An object of a name that is needed belongs to somebody else.
+    #[error(
+        "{kind} {name} is there already and is not this store's: delete it, or give the store another name"
+    )]
+    NameTaken { kind: &'static str, name: String },
+    /// The API server refuses what is made of the declaration.
+    #[error("the API server refuses {what}: {message}")]
+    Refused { what: String, message: String },
+    /// The API server cannot be asked now.
+    #[error("{what}: {source}")]
+    Kube {
+        what: String,
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer.
+    #[error("{what}: the API server did not answer within {within:?}")]
+    Late { what: String, within: Duration },
+    /// A node did not do what it was asked.
+    #[error("{what}: {source}")]
+    Node {
+        what: String,
+        source: Box<ClientError>,
+    },
+}
+
+/// Who can do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The user: trying again changes nothing.
+    User,
+    /// Nobody needs to: it passes.
+    Transient,
+    /// A node, or the way to it.
+    Remote,
+}
+
+impl PassError {
+    /// From a call of the API server.
+    pub(crate) fn kube(what: impl Into<String>, source: kube::Error) -> PassError {
+        let what = what.into();
+        match source {
+            // Invalid, forbidden by a policy, or of a shape that this server does not know.
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+                let message = status.message.clone();
+                PassError::Refused { what, message }
+            }
+            source => {
+                let source = Box::new(source);
+                PassError::Kube { what, source }
+            }
+        }
+    }
+
+    /// From a call of a node.
+    pub(crate) fn node(what: impl Into<String>, source: ClientError) -> PassError {
+        let (what, source) = (what.into(), Box::new(source));
+        PassError::Node { what, source }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            PassError::NameTaken { .. } | PassError::Refused { .. } => Class::User,
+            PassError::Kube { .. } | PassError::Late { .. } => Class::Transient,
+            PassError::Node { .. } => Class::Remote,
+        }
+    }
+}
+
+impl Class {
+    /// As a metric's label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Class::User => "user",
+            Class::Transient => "transient",
+            Class::Remote => "remote",
+        }
+    }
+
+    /// How long to wait after so many failures in a row.
+    pub(crate) fn pause(self, failures: u32) -> Duration {
+        let (first, most) = match self {
+            Class::User => (Duration::from_secs(30), Duration::from_secs(300)),
+            Class::Transient => (Duration::from_secs(1), Duration::from_secs(60)),
+            Class::Remote => (Duration::from_secs(2), Duration::from_secs(30)),
+        };
+        first
+            .saturating_mul(1 << failures.saturating_sub(1).min(10))
+            .min(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let seconds = |class: Class, failures| class.pause(failures).as_secs();
+        assert_eq!([1, 2, 3].map(|n| seconds(Class::Transient, n)), [1, 2, 4]);
+        assert_eq!(seconds(Class::Remote, 100), 30);
+        assert_eq!(seconds(Class::User, 1), 30);
+    }
+}

@@ -1,0 +1,162 @@
+//! Names and labels of all that the operator makes: from a store's and a region's name, and back.
+
+use std::collections::BTreeMap;
+
+use atoll_api::manifest::RegionName;
+
+/// The label with the store's name.
+pub(crate) const STORE: &str = "atoll.dev/store";
+/// The label with the region's name.
+pub(crate) const REGION: &str = "atoll.dev/region";
+/// The label of regions that were added to a store that was there.
+pub(crate) const JOINED: &str = "atoll.dev/joined";
+/// The label that says who makes an object.
+pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// What it says.
+pub(crate) const OPERATOR: &str = "atoll-operator";
+/// The annotation of pods that changes when their configuration calls for a restart.
+pub(crate) const CONFIGURATION: &str = "atoll.dev/configuration";
+
+/// Where clients, and other regions, are answered.
+pub(crate) const PORT: u16 = 7400;
+/// Where the region's other nodes are answered.
+pub(crate) const NODE_PORT: u16 = 7401;
+
+/// One region of one store in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegionNames<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) store: &'a str,
+    pub(crate) region: &'a RegionName,
+}
+
+impl RegionNames<'_> {
+    /// Of its StatefulSet, ConfigMap, Service for clients, budget and policy.
+    pub(crate) fn object(&self) -> String {
+        format!("{}-{}", self.store, self.region)
+    }
+
+    /// Of the Service without an address of its own, by which nodes are found.
+    pub(crate) fn nodes_service(&self) -> String {
+        format!("{}-nodes", self.object())
+    }
+
+    /// Of a pod.
+    pub(crate) fn pod(&self, ordinal: u8) -> String {
+        format!("{}-{ordinal}", self.object())
+    }
+
+    /// How a node is called in its region.
+    pub(crate) fn node(&self, ordinal: u8) -> String {
+        format!("{}-{ordinal}", self.region)
+    }
+
+    /// Where one node is reached, by clients and other regions, or by its neighbours.
+    pub(crate) fn address(&self, ordinal: u8, port: u16) -> String {
+        let (pod, service) = (self.pod(ordinal), self.nodes_service());
+        format!("http://{pod}.{service}.{}.svc:{port}", self.namespace)
+    }
+
+    /// Labels by which its pods are found; they never change.
+    pub(crate) fn selector(&self) -> BTreeMap<String, String> {
+        let labels = [
+            (STORE, self.store),
+            (REGION, self.region.as_str()),
+            ("app.kubernetes.io/name", "atoll"),
+        ];
+        labels
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    /// Labels of its objects.
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.selector();
+        labels.extend(store_labels(self.store));
+        labels
+    }
+}
+
+/// Labels of what belongs to a store as a whole.
+pub(crate) fn store_labels(store: &str) -> BTreeMap<String, String> {
+    let labels = [
+        (STORE, store),
+        (MANAGED_BY, OPERATOR),
+        ("app.kubernetes.io/name", "atoll"),
+        ("app.kubernetes.io/instance", store),
+    ];
+    labels
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// Of a link's object. Neither name holds a dot, so no two links share one.
+pub(crate) fn link(store: &str, from: &str, to: &str) -> String {
+    format!("{store}.{from}.{to}")
+}
+
+/// The node's ordinal, from a name such as `eu-0` or `shop-eu-0`.
+pub(crate) fn ordinal(name: &str) -> Option<u8> {
+    name.rsplit_once('-')?.1.parse().ok()
+}
+
+/// The id of a store that none is written for: the same in every cluster that the manifest is applied in.
+/// FNV-1a over namespace and name; ids only keep stores apart that meet by mistake.
+pub(crate) fn store_id(namespace: &str, store: &str) -> String {
+    fingerprint(&format!("{namespace}/{store}"))
+}
+
+/// A short name for a text: the same for the same text, in every version of the operator.
+pub(crate) fn fingerprint(text: &str) -> String {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let hash = text.bytes().fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    });
+    format!("{:016x}", hash.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    #[test]
+    fn names_stay_what_they_were() {
+        let region = "eu".parse().unwrap();
+        let names = RegionNames {
+            namespace: "team",
+            store: "shop",
+            region: &region,
+        };
+        assert_eq!(names.pod(0), "shop-eu-0");
+        assert_eq!(
+            names.address(1, NODE_PORT),
+            "http://shop-eu-1.shop-eu-nodes.team.svc:7401"
+        );
+        assert_eq!(ordinal(&names.node(4)), Some(4));
+        assert_eq!(link("shop", "eu-west", "us"), "shop.eu-west.us");
+    }
+
+    #[test]
+    fn a_stores_id_is_the_same_everywhere_and_for_ever() {
+        assert_eq!(store_id("team", "shop"), store_id("team", "shop"));
+        assert_eq!(store_id("default", "shop"), "712816b30067410f");
+        assert_ne!(store_id("a", "bc"), store_id("ab", "c"));
+    }
+
+    #[test]
+    fn the_longest_names_fit_a_label() {
+        let region = "r".repeat(5).parse().unwrap();
+        let store = "s".repeat(40);
+        let names = RegionNames {
+            namespace: "team",
+            store: &store,
+            region: &region,
+        };
+        // Kubernetes appends 11 characters to a StatefulSet's name for the revision, in a label of 63.
+        assert!(names.object().len() + 11 <= 63);
+        assert!(names.nodes_service().len() <= 63);
+        assert!(names.pod(4).len() <= 63);
+    }
+}

@@ -1,0 +1,341 @@
+//! One pass over one store: observe → validate → plan → build → apply → report.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use atoll_api::manifest::conditions::ConditionReason;
+use atoll_api::manifest::{Collection, GeoStore, GeoStoreStatus};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::core::error_boundary::InvalidObject;
+
+use crate::apply::Hands;
+use crate::caches::{Caches, Children};
+use crate::error::{Class, PassError};
+use crate::events::Events;
+use crate::observe::Observed;
+use crate::plan::{Next, Plan, Told, plan};
+use crate::rate::Rates;
+use crate::report::{self, Found, Pen, Written};
+use crate::settings::Settings;
+use crate::validate::{Declared, Verdict, validate};
+use crate::{ask, build, seen};
+
+/// How soon a store is looked at again while something is under way.
+const SOON: Duration = Duration::from_secs(2);
+
+/// All that passes need.
+pub(crate) struct Tools {
+    pub(crate) settings: Settings,
+    pub(crate) caches: Caches,
+    pub(crate) hands: Hands,
+    pub(crate) pen: Pen,
+    pub(crate) events: Events,
+    pub(crate) rates: Mutex<Rates>,
+}
+
+impl Tools {
+    /// A pass over one store. Answers when to look again.
+    ///
+    /// # Errors
+    /// What did not succeed, after everything else was tried and reported.
+    pub(crate) async fn pass(&self, store: &GeoStore) -> Result<Duration, PassError> {
+        let (namespace, name) = report::place(store);
+        if store.metadata.deletion_timestamp.is_some() {
+            self.forget(&namespace, &name);
+            return Ok(self.settings.look_every);
+        }
+        let collections = self.caches.collections(&namespace, &name);
+        let (declared, verdicts) = match validate(store, &collections, &self.settings) {
+            Ok(valid) => valid,
+            Err(errors) => {
+                let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let told = Told {
+                    reason: ConditionReason::InvalidSpec,
+                    message: words.join("; "),
+                };
+                self.tell_unusable(store, &told).await?;
+                return Ok(self.settings.look_every);
+            }
+        };
+        let children = self.caches.children(&namespace, &name);
+        let mut observed = seen::objects(&declared, &children);
+        ask::ask(&declared, &mut observed, self.settings.timeout).await;
+        let plan = plan(&declared, &observed);
+        let mut failures = self.make(&declared, &plan, &children).await;
+        failures.extend(
+            self.act(store, &declared, &observed, &plan, &failures)
+                .await,
+        );
+        let world = World {
+            declared: &declared,
+            observed: &observed,
+            plan: &plan,
+            children: &children,
+            collections: &collections,
+            verdicts: &verdicts,
+        };
+        let failed = self.report(store, &world, &failures).await;
+        match failures.into_iter().next().or(failed) {
+            Some(failure) => Err(failure),
+            None => Ok(self.again(&plan, &observed)),
+        }
+    }
+
+    /// When to look again. Of nodes that answer nobody yet, the API server tells when they do.
+    fn again(&self, plan: &Plan, observed: &Observed) -> Duration {
+        let is_settled = matches!(plan.next, Next::Nothing) && plan.chores.is_empty();
+        if is_settled || observed.answering().next().is_none() {
+            return self.settings.look_every;
+        }
+        SOON.min(self.settings.look_every)
+    }
+
+    /// Makes the objects. One that fails does not stop the others, except that no pod is made before all that
+    /// it needs.
+    async fn make(&self, declared: &Declared, plan: &Plan, children: &Children) -> Vec<PassError> {
+        let wanted = build::build(declared, plan);
+        let mut failures = Vec::new();
+        let mut failed_regions = Vec::new();
+        for built in &wanted {
+            if built.kind == build::Kind::StatefulSet && failed_regions.contains(&built.region) {
+                continue;
+            }
+            if let Err(failure) = self.hands.apply(declared, built, children).await {
+                failed_regions.push(built.region.clone());
+                if built.region.is_none() {
+                    // Everybody needs it.
+                    failures.push(failure);
+                    return failures;
+                }
+                failures.push(failure);
+            }
+        }
+        let hands = &self.hands;
+        let removing = hands.remove_orphans(declared, plan, &wanted, children);
+        failures.extend(removing.await.err());
+        failures
+    }
+
+    /// Does chores, and the one thing that is next unless the objects are not as they should be.
+    async fn act(
+        &self,
+        store: &GeoStore,
+        declared: &Declared,
+        observed: &Observed,
+        plan: &Plan,
+        failures: &[PassError],
+    ) -> Vec<PassError> {
+        let mut failed = Vec::new();
+        for chore in &plan.chores {
+            failed.extend(self.hands.chore(declared, observed, chore).await.err());
+        }
+        let Next::Act { action, told } = &plan.next else {
+            return failed;
+        };
+        if failures
+            .iter()
+            .any(|failure| failure.class() == Class::User)
+        {
+            return failed;
+        }
+        tracing::info!(
+            store = declared.name,
+            namespace = declared.namespace,
+            "{}",
+            told.message
+        );
+        let acting = self.hands.act(declared, observed, action, &told.message);
+        match acting.await {
+            Ok(()) => {
+                self.hands.metrics.acted(told.reason.as_str());
+                self.events.done(store, told).await;
+            }
+            Err(failure) => failed.push(failure),
+        }
+        failed
+    }
+
+    async fn report(
+        &self,
+        store: &GeoStore,
+        world: &World<'_>,
+        failures: &[PassError],
+    ) -> Option<PassError> {
+        let World {
+            declared,
+            observed,
+            plan,
+            children,
+            collections,
+            verdicts,
+        } = world;
+        let now = std::time::Instant::now();
+        let conflicts = report::conflict_rates(&self.rates, declared, observed, now);
+        let found = Found {
+            declared,
+            observed,
+            plan,
+            failures,
+            conflicts: &conflicts,
+            now: Timestamp::now(),
+        };
+        let mut failed = None;
+        let status = report::of_store(store, &found);
+        failed = failed.or(self.write_store(store, &status).await.err());
+        for collection in *collections {
+            let name = collection.name_any();
+            let verdict = verdicts.iter().find(|verdict| verdict.name == name);
+            let Some(verdict) = verdict else {
+                continue;
+            };
+            let status = report::of_collection(collection, verdict, &found);
+            let written = self.write_collection(collection, &status);
+            failed = failed.or(written.await.err());
+        }
+        for link in children
+            .links
+            .iter()
+            .filter_map(|link| link.0.as_ref().ok())
+        {
+            let status = report::of_link(link, &found);
+            let (namespace, name) = report::place(link);
+            let object = Written {
+                kind: "ReplicationLink",
+                plural: "replicationlinks",
+                namespace: &namespace,
+                name: &name,
+            };
+            let is_news = link.status.as_ref().map(|old| &old.state) != Some(&status.state);
+            let writing =
+                self.pen
+                    .write(&self.hands, &object, link.status.as_ref(), &status, is_news);
+            failed = failed.or(writing.await.err());
+        }
+        failed
+    }
+
+    async fn write_store(
+        &self,
+        store: &GeoStore,
+        status: &GeoStoreStatus,
+    ) -> Result<(), PassError> {
+        let (namespace, name) = report::place(store);
+        let object = Written {
+            kind: "GeoStore",
+            plural: "geostores",
+            namespace: &namespace,
+            name: &name,
+        };
+        let is_news = report::is_news(store.status.as_ref(), status);
+        self.tell_of_stalling(store, status).await;
+        self.pen
+            .write(&self.hands, &object, store.status.as_ref(), status, is_news)
+            .await
+    }
+
+    /// An event when a store begins to stall.
+    async fn tell_of_stalling(&self, store: &GeoStore, status: &GeoStoreStatus) {
+        let stalled = |status: &GeoStoreStatus| {
+            let mut all = status.conditions.iter();
+            all.find(|condition| condition.type_ == "Stalled").cloned()
+        };
+        let before = store.status.as_ref().and_then(stalled);
+        let Some(now) = stalled(status) else {
+            return;
+        };
+        if before.is_some_and(|before| before.reason == now.reason) {
+            return;
+        }
+        let mut reasons = ConditionReason::ALL.iter();
+        let reason = reasons.find(|reason| reason.as_str() == now.reason);
+        let told = Told {
+            reason: reason.copied().unwrap_or(ConditionReason::Refused),
+            message: now.message,
+        };
+        self.events.wrong(store, &told).await;
+    }
+
+    pub(crate) async fn write_collection(
+        &self,
+        collection: &Collection,
+        status: &atoll_api::manifest::CollectionStatus,
+    ) -> Result<(), PassError> {
+        let (namespace, name) = report::place(collection);
+        let object = Written {
+            kind: "Collection",
+            plural: "collections",
+            namespace: &namespace,
+            name: &name,
+        };
+        let before = collection.status.as_ref();
+        self.pen
+            .write(&self.hands, &object, before, status, true)
+            .await
+    }
+
+    async fn tell_unusable(&self, store: &GeoStore, told: &Told) -> Result<(), PassError> {
+        let before = store.status.clone();
+        let generation = store.metadata.generation;
+        let status = report::of_unusable(before, generation, told, Timestamp::now());
+        self.write_store(store, &status).await
+    }
+
+    /// A store that cannot even be read: it alone stalls.
+    pub(crate) async fn pass_unreadable(&self, object: &InvalidObject) -> Result<(), PassError> {
+        let told = Told {
+            reason: ConditionReason::Unreadable,
+            message: format!(
+                "this version of the operator cannot read the object ({}): correct it, or upgrade the operator",
+                object.error
+            ),
+        };
+        let meta = &object.metadata;
+        let (namespace, name) = (
+            meta.namespace.clone().unwrap_or_default(),
+            meta.name.clone().unwrap_or_default(),
+        );
+        let status = report::of_unusable(None, meta.generation, &told, Timestamp::now());
+        let object = Written {
+            kind: "GeoStore",
+            plural: "geostores",
+            namespace: &namespace,
+            name: &name,
+        };
+        self.pen
+            .write(&self.hands, &object, None, &status, false)
+            .await
+    }
+
+    /// Collections of stores that are not there say so.
+    pub(crate) async fn pass_over_collections_without_store(&self) {
+        for object in self.caches.collections_without_store() {
+            let Ok(collection) = &object.0 else {
+                continue;
+            };
+            let status = report::without_store(collection, Timestamp::now());
+            if let Err(error) = self.write_collection(collection, &status).await {
+                tracing::warn!(%error, "a collection without a store is not told");
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self, namespace: &str, name: &str) {
+        self.hands.forget(namespace, name);
+        let mut rates = self
+            .rates
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        rates.forget(&format!("{namespace}/{name}/"));
+    }
+}
+
+/// What a pass is about.
+struct World<'a> {
+    declared: &'a Declared,
+    observed: &'a Observed,
+    plan: &'a Plan,
+    children: &'a Children,
+    collections: &'a [Arc<Collection>],
+    verdicts: &'a [Verdict],
+}
