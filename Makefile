@@ -53,11 +53,12 @@ torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGI
 		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),3) $(TORTURE_ARGS)
 
 # The docs are for people who work on Atoll: private items too, and links to them are fine.
-verify: setup ## format, lints, docs, purity, licences, crds/; writes nothing
+verify: setup ## format, lints, docs, purity, licences, crds/, charts; writes nothing
 	cargo fmt --all --check
 	python3 scripts/forbidden.py
 	python3 scripts/purity.py
 	python3 scripts/licences.py
+	python3 scripts/charts.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
 	$(CARGO_BUILD) --bin atoll
@@ -66,9 +67,11 @@ verify: setup ## format, lints, docs, purity, licences, crds/; writes nothing
 fix: setup ## format, and apply the lints' own fixes
 	cargo fmt --all
 	cargo clippy --locked --workspace --all-targets --fix --allow-dirty --allow-staged
+	python3 scripts/charts.py --write
 
 crds: build ## write crds/ anew from the structs that manifests are read into
 	"$(CARGO_TARGET_DIR)/debug/atoll" crds --directory crds
+	python3 scripts/charts.py --write
 
 bench: setup ## release build, then the benchmark suite; BENCH_ARGS="…"
 	$(CARGO_BUILD) --release --bin atoll

@@ -7,7 +7,7 @@ images=$TOOLS/images
 
 main() {
     mkdir -p "$images"
-    cc -static -Os -s -o "$images/pause" "$here/programs/pause.c"
+    [ "$images/pause" -nt "$here/programs/pause.c" ] || cc -static -Os -s -o "$images/pause" "$here/programs/pause.c"
     image pause --program "$images/pause=/pause"
     image coredns --program "$TOOLS/bin/coredns=/coredns"
     image volumes --program "$TOOLS/bin/local-path-provisioner=/volumes"

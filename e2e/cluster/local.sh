@@ -107,7 +107,7 @@ settle() {
     export KUBECONFIG
     . "$directory/network"
     until kubectl --request-timeout=1s get --raw /readyz >/dev/null 2>&1; do pause "$began" "the API server"; done
-    sed "s/@DNS@/$DNS/" "$here/manifests/dns.yaml" | kubectl apply -f - >/dev/null
+    sed "s/@DNS@/$DNS/; s/@FIRST@/$cluster-1/" "$here/manifests/dns.yaml" | kubectl apply -f - >/dev/null
     kubectl apply -f "$here/manifests/volumes.yaml" >/dev/null
     until [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$wanted" ]; do pause "$began" "the nodes"; done
     kubectl -n kube-system rollout status deployment/coredns --timeout=180s >/dev/null
