@@ -40,6 +40,7 @@ mod sources;
 mod tending;
 mod topology;
 pub mod torture;
+pub mod whole;
 mod world;
 
 pub use invariants::Violation;

@@ -2,20 +2,31 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use atoll_sim::campaign::{Campaign, Failed, Progress, run};
+use atoll_sim::whole::{self, Mischief, Scenario, Schedule, process};
 use atoll_sim::{Report, simulate};
 use clap::Parser;
 
-/// Plays seeded schedules of faults against Atoll's core, replication and store, and checks that regions
-/// converge, that nothing acknowledged is lost and that nothing deleted comes back.
+/// Plays seeded schedules of faults against Atoll's core, replication and store, and some against whole nodes,
+/// and checks that regions converge, that nothing acknowledged is lost and that nothing deleted comes back.
 #[derive(Debug, Parser)]
 #[command(name = "atoll-sim", version)]
 struct Arguments {
     /// Play this schedule and no other
     #[arg(long, conflicts_with_all = ["schedules", "minutes", "first_seed", "threads"])]
     seed: Option<u64>,
+    /// Play schedules of whole nodes, Raft and HTTP included, and no others
+    #[arg(long, conflicts_with = "minutes")]
+    whole: bool,
+    /// A fault put in by hand, to see it caught
+    #[arg(long, hide = true, requires = "whole")]
+    mischief: Option<String>,
+    /// Something else than what the seed chooses
+    #[arg(long, hide = true, requires = "whole")]
+    scenario: Option<String>,
     /// Print everything that happens in it
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -35,11 +46,18 @@ struct Arguments {
 
 /// What is played when nothing else is said.
 const SCHEDULES: u64 = 2000;
+/// After so many schedules, one of whole nodes: it takes some hundred times as long.
+const WHOLE_ONE_IN: u64 = 400;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     match arguments.seed {
+        Some(seed) if arguments.whole => replay_whole(seed, &arguments),
         Some(seed) => Ok(replay(seed, arguments.trace)),
+        None if arguments.whole => play_whole(
+            &arguments,
+            arguments.schedules.unwrap_or(SCHEDULES / WHOLE_ONE_IN),
+        ),
         None => play_many(&arguments),
     }
 }
@@ -59,6 +77,106 @@ fn replay(seed: u64, trace: bool) -> ExitCode {
     }
 }
 
+/// Plays a schedule of whole nodes in a process of its own; this may be that process.
+fn replay_whole(seed: u64, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let scenario = arguments.scenario.as_deref().unwrap_or("seeded");
+    let mischief = arguments.mischief.as_deref();
+    let schedule = Schedule {
+        seed,
+        scenario: Scenario::named(scenario).context("no such scenario")?,
+        mischief: mischief
+            .map(|word| Mischief::named(word).context("no such mischief"))
+            .transpose()?,
+        is_shown: arguments.trace,
+    };
+    if let Some(line) = process::play_if_asked(schedule) {
+        say(&line);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let program = std::env::current_exe()?;
+    let again: Vec<String> = std::env::args().skip(1).collect();
+    let played = process::play_apart(&program, &again, seed, say)?;
+    match played.violation {
+        None => say(&format!("seed {seed} of whole nodes: all invariants hold")),
+        Some(violation) => {
+            say(&format!("seed {seed} of whole nodes breaks {violation}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    say(&whole_summary(&played.report));
+    say(&format!("trace {:016x}", played.hash));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays schedules of whole nodes.
+fn play_whole(arguments: &Arguments, schedules: u64) -> anyhow::Result<ExitCode> {
+    let (program, begun) = (std::env::current_exe()?, Instant::now());
+    let seeds = arguments.first_seed..arguments.first_seed.saturating_add(schedules);
+    let shows_progress = std::io::stderr().is_terminal();
+    let played = process::play_many(&program, seeds, threads(arguments)?, |report| {
+        if shows_progress {
+            let _ = write!(
+                std::io::stderr(),
+                "\r{} of whole nodes\x1b[K",
+                report.schedules
+            );
+        }
+    })?;
+    if shows_progress {
+        let _ = writeln!(std::io::stderr());
+    }
+    Ok(match played {
+        Ok(report) => {
+            let (schedules, seconds) = (report.schedules, begun.elapsed().as_secs_f64());
+            say(&format!(
+                "{schedules} schedules of whole nodes in {seconds:.1} s, 0 violations"
+            ));
+            say(&whole_summary(&report));
+            ExitCode::SUCCESS
+        }
+        Err(Failed { seed, violation }) => {
+            say(&format!("seed {seed} of whole nodes breaks {violation}"));
+            say(&format!(
+                "replay it: atoll-sim --whole --seed {seed} --trace"
+            ));
+            say(&format!(
+                "       or: make sim SEED={seed} SIM_ARGS='--whole --trace'"
+            ));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn whole_summary(report: &whole::Report) -> String {
+    let whole::Report {
+        schedules: _,
+        simulated_ms,
+        operations,
+        acknowledged,
+        unknown,
+        retries,
+        kills,
+        kills_at_writes,
+        faults,
+        changes,
+        leaders,
+    } = report;
+    format!(
+        "{} simulated seconds: {operations} requests ({acknowledged} writes acknowledged, {retries} asked \
+         again, {unknown} never answered), {kills} kills\n({kills_at_writes} in the middle of a write), \
+         {faults} other faults, \
+         {changes} changes of topology and nodes, {leaders} times a leader",
+        simulated_ms / 1000
+    )
+}
+
+fn threads(arguments: &Arguments) -> anyhow::Result<usize> {
+    Ok(match arguments.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    })
+}
+
 fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let campaign = Campaign {
         first_seed: arguments.first_seed,
@@ -69,10 +187,7 @@ fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         time: arguments
             .minutes
             .map(|minutes| Duration::from_secs(60 * minutes)),
-        threads: match arguments.threads {
-            Some(threads) => threads,
-            None => std::thread::available_parallelism()?.get(),
-        },
+        threads: threads(arguments)?,
     };
     let shows_progress = std::io::stderr().is_terminal();
     let played = run(campaign, |progress| {
@@ -87,7 +202,7 @@ fn play_many(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(progress) => {
             say(&line(&progress));
             say(&summary(&progress.report));
-            ExitCode::SUCCESS
+            play_whole(arguments, (progress.schedules / WHOLE_ONE_IN).max(1))?
         }
         Err(Failed { seed, violation }) => {
             say(&format!("seed {seed} breaks {violation}"));
