@@ -23,7 +23,7 @@ AT_ONCE = int(os.environ.get("AT_ONCE", "3"))
 
 
 def main():
-    stories = [load(name) for name in chosen(sys.argv[1:])]
+    stories = [story for story in map(load, chosen(sys.argv[1:])) if is_wanted(story)]
     alone = [story for story in stories if getattr(story, "ALONE", False)]
     last = [story for story in stories if getattr(story, "LAST", False)]
     together = [story for story in stories if story not in alone + last]
@@ -51,12 +51,16 @@ def load(name):
     return module
 
 
+def is_wanted(story):
+    if not os.environ.get("SHORT") or getattr(story, "SHORT", False):
+        return True
+    print(f"stories: left out  {story.__name__} (not among the short ones)")
+    return False
+
+
 def tell(module):
     """Whether it holds; prints one line, and what went wrong."""
     name = module.__name__
-    if os.environ.get("SHORT") and not getattr(module, "SHORT", False):
-        print(f"stories: left out  {name} (not among the short ones)")
-        return True
     began = time.monotonic()
     story = Story(name, patience=module.PATIENCE)
     try:

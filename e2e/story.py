@@ -77,7 +77,13 @@ class Story:
         return self.kubectl("exec", pod, "--", NODE_PROGRAM, *arguments, timeout=timeout)
 
     def put(self, pod, server, collection, key, value):
-        self.atoll(pod, "put", collection, key, json.dumps(value), "--server", server)
+        """Writes; again when nobody was reached: a Service knows of a pod that is ready a moment later."""
+
+        def is_written():
+            self.atoll(pod, "put", collection, key, json.dumps(value), "--server", server)
+            return True
+
+        self.eventually(f"{key} is written by way of {server}", is_written, 20)
 
     def read(self, pod, server, collection, key):
         """The value, or None when there is none."""
