@@ -153,6 +153,7 @@ impl ClientError {
                 Some(
                     Reason::NoLeader
                         | Reason::Overloaded
+                        | Reason::Joining
                         | Reason::Draining
                         | Reason::OutcomeUnknown
                 )

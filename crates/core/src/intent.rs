@@ -81,6 +81,9 @@ pub enum Rejection {
          entry made its time up. Rebuild the store without it"
     )]
     NoTimeLeft,
+    /// The region is joining the store.
+    #[error("this region is joining the store and takes no writes yet; write to another one")]
+    Joining,
     /// The region is leaving the store.
     #[error("this region is leaving the store and takes no writes; write to another one")]
     Leaving,

@@ -1,14 +1,13 @@
 //! Members as this node sees and drives them: admitting this region when it joins, proving that what it wrote is
 //! elsewhere when it leaves, and changing who is a member.
 //!
-//! Every change is an entry that is decided upon the catalog and refused when the catalog has changed
-//! meanwhile. [`removal`] takes dead regions out, [`topology`] declares how regions are linked.
+//! What may follow is decided by [`atoll_replication::membership`]. Every change is an entry that is decided upon
+//! the catalog and refused when the catalog has changed meanwhile. [`removal`] takes dead regions out, [`topology`] declares how regions are linked.
 
 pub(crate) mod removal;
 pub(crate) mod topology;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atoll_api::http::{
@@ -17,6 +16,7 @@ use atoll_api::http::{
 use atoll_core::layout::LayoutRefused;
 use atoll_core::member::{ChangeRefused, Member};
 use atoll_core::{Dot, MemberState, RegionName, ReplicaId, VersionVector};
+use atoll_replication::membership::{self, Standing};
 use atoll_store::region::NotChanged;
 use atoll_store::{Catalog, Command, Outcome};
 
@@ -25,9 +25,6 @@ use crate::raft::Proposal;
 use crate::refusal::Refusal;
 
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(250);
-/// What is known is noted once in this time, as long as it may decide admission.
-const NOTED_EVERY: Duration = Duration::from_secs(1);
-const NOTES_MAX: usize = 64;
 /// A region heard of within this time counts as alive.
 pub(crate) const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -94,64 +91,9 @@ impl From<ChangeRefused> for MembersRefused {
     }
 }
 
-/// What was known at some moments while this region joins.
+/// What this region notes while it joins.
 #[derive(Default)]
-pub(crate) struct Joining(Mutex<Notes>);
-
-#[derive(Default)]
-struct Notes {
-    /// When, and all that was known of then; oldest first.
-    known: VecDeque<(Duration, VersionVector)>,
-    /// When the first note was made, and how many entries were here then.
-    began: Option<(Duration, u64)>,
-}
-
-impl Notes {
-    fn note(&mut self, now: Duration, known: VersionVector, applied: u64) {
-        self.began.get_or_insert((now, applied));
-        let is_due = self
-            .known
-            .back()
-            .is_none_or(|(at, _)| now >= *at + NOTED_EVERY);
-        if is_due {
-            self.known.push_back((now, known));
-        }
-        if self.known.len() > NOTES_MAX {
-            self.known.pop_front();
-        }
-    }
-
-    /// Whether all that was known at some moment less than `lag_max` ago is here.
-    fn is_within(&self, lag_max: Duration, now: Duration, applied: &VersionVector) -> bool {
-        self.known
-            .iter()
-            .rev()
-            .take_while(|(at, _)| now.saturating_sub(*at) <= lag_max)
-            .any(|(_, known)| applied.covers_all(known))
-    }
-
-    fn progress(
-        &self,
-        now: Duration,
-        known: &VersionVector,
-        applied: &VersionVector,
-    ) -> JoinProgress {
-        let missing = known.ahead_of(applied);
-        let pace = self.began.and_then(|(at, had)| {
-            let seconds = now.saturating_sub(at).as_secs_f64();
-            let gained = applied.total().saturating_sub(had);
-            #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-            (seconds > 0.5 && gained > 0).then(|| gained as f64 / seconds)
-        });
-        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds_left = pace.map(|pace| missing as f64 / pace);
-        JoinProgress {
-            applied: applied.total(),
-            known: applied.total() + missing,
-            seconds_left,
-        }
-    }
-}
+pub(crate) struct Joining(Mutex<membership::Joining>);
 
 /// Takes this region where its state leads: from Joining to Active, from Draining to Retired.
 pub(crate) async fn drive(inner: Arc<Inner>) {
@@ -160,14 +102,12 @@ pub(crate) async fn drive(inner: Arc<Inner>) {
         if !inner.group.leads() {
             continue;
         }
-        let catalog = inner.published.catalog();
-        let next = match catalog.regions.state(inner.identity.replica) {
-            Some(MemberState::Joining) if is_admitted(&inner) => MemberState::Active,
-            Some(MemberState::Draining) if is_proved(&inner, &catalog) => MemberState::Retired,
-            Some(MemberState::Retired) => return,
-            Some(MemberState::Joining | MemberState::Active | MemberState::Draining) | None => {
-                continue;
+        let Some(next) = inner.next_state() else {
+            let regions = &inner.published.catalog().regions;
+            if regions.is_retired(inner.identity.replica) {
+                return;
             }
+            continue;
         };
         match inner.change_member(inner.identity.replica, next, 0).await {
             Ok(_) => tracing::info!(region = %inner.identity.region, state = next.name(), "member"),
@@ -176,27 +116,32 @@ pub(crate) async fn drive(inner: Arc<Inner>) {
     }
 }
 
-fn is_admitted(inner: &Inner) -> bool {
-    let Some(known) = inner.known_elsewhere() else {
-        return false;
-    };
-    let (now, applied) = (inner.clock.elapsed(), inner.published.vector());
-    let mut notes = inner
-        .joining
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    notes.note(now, known, applied.total());
-    let lag_max = inner.config.objectives.max_lag.as_duration();
-    notes.is_within(lag_max, now, &applied)
-}
-
-fn is_proved(inner: &Inner, catalog: &Catalog) -> bool {
-    let progress = inner.drain_progress(catalog, inner.identity.replica);
-    progress.waiting_for.is_empty()
-}
-
 impl Inner {
+    /// Asks something of how members stand, as this node knows them.
+    pub(crate) fn standing<T>(&self, ask: impl FnOnce(&Standing<'_>) -> T) -> T {
+        let (catalog, applied) = (self.published.catalog(), self.published.vector());
+        let knowledge = self.peers.knowledge();
+        ask(&Standing {
+            me: self.identity.replica,
+            members: &catalog.regions,
+            applied: &applied,
+            knowledge: &knowledge,
+        })
+    }
+
+    /// The state to which this region may go on by itself.
+    fn next_state(&self) -> Option<MemberState> {
+        let lag_max = self.config.objectives.max_lag.as_duration();
+        let now = self.clock.elapsed();
+        let mut joining = self.joining();
+        self.standing(|standing| standing.next(&mut joining, lag_max, now))
+    }
+
+    fn joining(&self) -> MutexGuard<'_, membership::Joining> {
+        let joining = self.joining.0.lock();
+        joining.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Proposes a change of a member, decided upon the catalog as it is.
     pub(crate) async fn change_member(
         &self,
@@ -223,17 +168,6 @@ impl Inner {
         }
     }
 
-    /// All that other regions were heard to have; `None` before the first was heard.
-    fn known_elsewhere(&self) -> Option<VersionVector> {
-        let rows = self.peers.knowledge().matrix().into_iter();
-        rows.filter(|(replica, _)| *replica != self.identity.replica)
-            .map(|(_, vector)| vector)
-            .reduce(|mut all, vector| {
-                all.merge(&vector);
-                all
-            })
-    }
-
     /// While this region joins: how far it is.
     pub(crate) fn join_progress(&self) -> Option<JoinProgress> {
         let catalog = self.published.catalog();
@@ -241,42 +175,40 @@ impl Inner {
             return None;
         }
         let applied = self.published.vector();
-        let known = self.known_elsewhere().unwrap_or_default();
-        let notes = self
-            .joining
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Some(notes.progress(self.clock.elapsed(), &known, &applied))
+        let known = self
+            .standing(|standing| standing.known_elsewhere())
+            .unwrap_or_default();
+        let missing = known.ahead_of(&applied);
+        let pace = self.joining().pace(self.clock.elapsed(), &applied);
+        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds_left = pace.map(|pace| missing as f64 / pace);
+        Some(JoinProgress {
+            applied: applied.total(),
+            known: applied.total() + missing,
+            seconds_left,
+        })
     }
 
     /// What this region, or another one as last heard of, has durably.
     fn durable_at(&self, replica: ReplicaId) -> VersionVector {
-        if replica == self.identity.replica {
-            (*self.published.vector()).clone()
-        } else {
-            self.peers.durable(replica).unwrap_or_default()
-        }
+        self.standing(|standing| standing.durable(replica))
     }
 
     /// The highest sequence of a replica id that anyone was heard to have.
     pub(crate) fn announced(&self, replica: ReplicaId) -> u64 {
-        let rows = self.peers.knowledge().matrix().into_iter();
-        let heard = rows.map(|(_, vector)| vector.get(replica)).max();
-        heard.unwrap_or(0).max(self.published.vector().get(replica))
+        self.standing(|standing| standing.announced(replica))
     }
 
     /// Who, of those that stay, was not heard to have all that a region wrote.
     pub(crate) fn drain_progress(&self, catalog: &Catalog, leaver: ReplicaId) -> DrainProgress {
-        let entries = self.announced(leaver);
-        let waits = catalog.regions.present().filter(|m| m.replica != leaver);
-        let waits = waits.map(|member| DrainWait {
-            region: catalog.regions.shown(member.replica),
-            missing: entries.saturating_sub(self.durable_at(member.replica).get(leaver)),
-        });
+        let drain = self.standing(|standing| standing.drain(leaver));
+        let wait = |(replica, missing)| DrainWait {
+            region: catalog.regions.shown(replica),
+            missing,
+        };
         DrainProgress {
-            entries,
-            waiting_for: waits.filter(|wait| wait.missing > 0).collect(),
+            entries: drain.entries,
+            waiting_for: drain.waits_for.into_iter().map(wait).collect(),
         }
     }
 
@@ -318,7 +250,9 @@ impl Inner {
         let replica = member.replica;
         let is_me = replica == self.identity.replica;
         let vector = self.durable_at(replica);
-        let mut known = self.known_elsewhere().unwrap_or_default();
+        let mut known = self
+            .standing(|standing| standing.known_elsewhere())
+            .unwrap_or_default();
         known.merge(&self.published.vector());
         let shown = |(r, seq)| (catalog.regions.shown(r), seq);
         let ago = |at| self.clock.elapsed().saturating_sub(at).as_secs_f64();
@@ -421,47 +355,5 @@ pub(crate) fn shown_state(state: MemberState) -> Shown {
         MemberState::Active => Shown::Active,
         MemberState::Draining => Shown::Draining,
         MemberState::Retired => Shown::Retired,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vector(components: &[(u64, u64)]) -> VersionVector {
-        let component = |&(replica, seq)| (ReplicaId(replica), seq);
-        components.iter().map(component).collect()
-    }
-
-    /// Caught: lag counted from the last note alone; and no note demanded at all.
-    #[test]
-    fn a_region_is_admitted_once_it_has_what_was_known_a_moment_ago() {
-        let seconds = Duration::from_secs;
-        let mut notes = Notes::default();
-        let lag_max = seconds(3);
-        let nothing = vector(&[]);
-        assert!(
-            !notes.is_within(lag_max, seconds(0), &nothing),
-            "nobody was heard"
-        );
-        for second in 0..10 {
-            notes.note(seconds(second), vector(&[(1, 100 + second)]), 0);
-        }
-        let within = |applied| notes.is_within(lag_max, seconds(9), &vector(&[(1, applied)]));
-        assert_eq!([105, 106, 109].map(within), [false, true, true]);
-        let is_within = notes.is_within(lag_max, seconds(13), &vector(&[(1, 500)]));
-        assert!(!is_within, "what is known is too old");
-    }
-
-    #[test]
-    fn progress_is_in_entries_and_seconds() {
-        let mut notes = Notes::default();
-        notes.note(Duration::ZERO, vector(&[(1, 300)]), 0);
-        let known = vector(&[(1, 300)]);
-        let progress = notes.progress(Duration::from_secs(2), &known, &vector(&[(1, 100)]));
-        assert_eq!((progress.applied, progress.known), (100, 300));
-        assert_eq!(progress.seconds_left, Some(4.0));
-        let progress = notes.progress(Duration::from_secs(2), &known, &vector(&[]));
-        assert_eq!(progress.seconds_left, None);
     }
 }

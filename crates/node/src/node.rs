@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use atoll_api::http::{ConnectivityState, LinkStatus, Readiness, Status, WriteConcern};
 use atoll_client::{Dialer, PeerClient};
 use atoll_core::intent::Rejection;
-use atoll_core::member::Member;
 use atoll_core::{CollectionSpec, Dot, MemberState, RegionName, ReplicaId, VersionVector};
 use atoll_replication::healing::{Pull, Role};
 use atoll_replication::topology::Topology;
@@ -259,7 +258,8 @@ impl Inner {
         match state {
             Some(MemberState::Draining) => return Err(Rejection::Leaving.into()),
             Some(MemberState::Retired) => return Err(Rejection::Retired.into()),
-            Some(MemberState::Joining | MemberState::Active) | None => {}
+            Some(MemberState::Joining) => return Err(Rejection::Joining.into()),
+            Some(MemberState::Active) | None => {}
         }
         self.past.check()?;
         if let Some(why) = self.published.failed() {
@@ -321,13 +321,10 @@ impl Inner {
     }
 
     /// Below this no concurrent version can arrive any more; `None` until every configured region has
-    /// announced itself. A retired replica id counts until its last entry is here.
+    /// announced itself, and while this one joins.
     pub(crate) fn stable(&self) -> Option<VersionVector> {
         let catalog = self.published.catalog();
-        let applied = self.published.vector();
-        let may_still_come = |m: &&Member| !m.is_retired() || applied.get(m.replica) < m.last;
-        let members = catalog.regions.members().filter(may_still_come);
-        let members: Vec<ReplicaId> = members.map(|member| member.replica).collect();
+        let writers = self.standing(|standing| standing.writers())?;
         let announced = |name: &str| {
             catalog
                 .regions
@@ -335,7 +332,7 @@ impl Inner {
                 .any(|(_, region)| region.as_str() == name)
         };
         let complete = self.config.peers.iter().all(|peer| announced(&peer.region));
-        complete.then(|| self.peers.knowledge().stable(&members))
+        complete.then(|| self.peers.knowledge().stable(&writers))
     }
 
     /// Proposes housekeeping; if it fails, the next round does it.

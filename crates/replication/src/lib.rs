@@ -14,7 +14,7 @@
 //! - [`source`]: what to send next on one link, from a [`log`]
 //! - [`inbox`]: the waiting room of one region, for all of its links, and which of them brings which
 //!   origin ([`delivery`] has its answers)
-//! - [`knowledge`]: who has what: write concern, the stable vector
+//! - [`knowledge`]: who has what: write concern, the stable vector · [`membership`]: when members come and go
 //! - [`topology`]: who pulls from whom → [`healing`]: and while some are dead or cut off → [`report`]: is there
 //!   a way · [`steps`]: from one topology to another
 //! - [`clock`], [`lag`]: how far peers' clocks and links are off · [`backoff`]: when to dial again
@@ -32,6 +32,7 @@ pub mod knowledge;
 pub mod lag;
 mod layout;
 pub mod log;
+pub mod membership;
 pub mod message;
 pub mod report;
 mod room;

@@ -101,6 +101,8 @@ reasons! {
     ClockSkew = 503, "The region's clock is off, it accepts no writes";
     /// The region's data was put back to an older state: it accepts no writes.
     RolledBack = 503, "The region's data is older than what others have of it";
+    /// The region is joining the store: it accepts no writes yet.
+    Joining = 503, "The region is joining, it accepts no writes yet";
     /// The node is about to stop.
     Draining = 503, "The node is about to stop";
     /// The region has no leader at the moment.
@@ -137,6 +139,7 @@ impl Reason {
         match self {
             Reason::SessionNotReached
             | Reason::ClockSkew
+            | Reason::Joining
             | Reason::Draining
             | Reason::NoLeader
             | Reason::Overloaded => true,

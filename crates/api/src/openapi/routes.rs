@@ -77,6 +77,7 @@ const WRITE_REASONS: &[Reason] = &[
     Reason::SessionNotReached,
     Reason::ClockSkew,
     Reason::RolledBack,
+    Reason::Joining,
     Reason::NoLeader,
     Reason::OutcomeUnknown,
     Reason::WriteConcernTimeout,

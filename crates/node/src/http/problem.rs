@@ -69,6 +69,7 @@ impl From<Rejection> for Refused {
             Rejection::TooLarge(_) => Reason::TooLarge,
             Rejection::PreconditionFailed(_) => Reason::PreconditionFailed,
             Rejection::NoTimeLeft => Reason::ClockSkew,
+            Rejection::Joining => Reason::Joining,
             Rejection::Leaving | Rejection::Retired => Reason::Draining,
             Rejection::IdempotencyKeyReused(_) => Reason::IdempotencyKeyReused,
         };

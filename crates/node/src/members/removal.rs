@@ -9,6 +9,7 @@ use atoll_api::http::{MemberList, Removed};
 use atoll_client::{Client, Dialer, Settings};
 use atoll_core::member::Member;
 use atoll_core::{MemberState, ReplicaId};
+use atoll_replication::membership::Remains;
 use futures_util::future;
 
 use super::{ALIVE_WITHIN, MembersRefused};
@@ -20,10 +21,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// What is known of a region that is to be removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// The highest sequence that anyone saw announced.
-    announced: u64,
-    /// The highest sequence that a remaining member holds.
-    held: u64,
+    remains: Remains,
     /// Who heard of it last, and when.
     heard: Option<(Duration, String)>,
     /// Who did not answer.
@@ -41,16 +39,11 @@ impl Found {
     fn take(&mut self, by: &str, list: &MemberList, replica: ReplicaId) {
         let replica = replica.to_string();
         for member in list.members.iter().filter(|m| m.replica == replica) {
-            self.announced = self.announced.max(member.announced);
-            self.held = self.held.max(member.held);
+            self.remains.take(member.announced, member.held);
             if let Some(seconds) = member.heard_seconds_ago {
                 self.hear(by, Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
             }
         }
-    }
-
-    fn lost(&self) -> u64 {
-        self.announced.saturating_sub(self.held)
     }
 
     fn check(&self, region: &str, lost: Option<u64>) -> Result<(), MembersRefused> {
@@ -63,12 +56,12 @@ impl Found {
                 ago_ms: u64::try_from(ago.as_millis()).unwrap_or(u64::MAX),
             });
         }
-        if lost != Some(self.lost()) {
+        if lost != Some(self.remains.lost()) {
             return Err(MembersRefused::LostNotConfirmed {
                 region: region.to_owned(),
-                lost: self.lost(),
-                announced: self.announced,
-                held: self.held,
+                lost: self.remains.lost(),
+                announced: self.remains.announced,
+                held: self.remains.held,
             });
         }
         Ok(())
@@ -96,13 +89,13 @@ impl Inner {
         regions.change(replica, MemberState::Retired, 0)?;
         let found = self.find_out(&member).await;
         found.check(&region, lost)?;
-        self.change_member(replica, MemberState::Retired, found.held)
+        self.change_member(replica, MemberState::Retired, found.remains.held)
             .await?;
         Ok(Removed {
             region,
             replica: replica.to_string(),
-            last: found.held,
-            lost: found.lost(),
+            last: found.remains.held,
+            lost: found.remains.lost(),
             unheard: found.unheard,
         })
     }
@@ -128,7 +121,7 @@ impl Inner {
                 None if member.replica == replica => {}
                 None => {
                     let last_heard = self.peers.durable(member.replica).unwrap_or_default();
-                    found.held = found.held.max(last_heard.get(replica));
+                    found.remains.take(0, last_heard.get(replica));
                     found.unheard.push(by);
                 }
             }
@@ -163,8 +156,10 @@ mod tests {
 
     fn found() -> Found {
         Found {
-            announced: 10,
-            held: 7,
+            remains: Remains {
+                announced: 10,
+                held: 7,
+            },
             ..Found::default()
         }
     }

@@ -2,7 +2,8 @@
 //! is, layouts. Each is an entry, so every other region hears of it in causal order.
 //!
 //! A change was decided on what the decider saw; it is made only when that still holds when it is applied.
-//! A region that drains or is retired writes nothing for clients, from the very entry on that says so.
+//! A region that drains or is retired writes nothing for clients, from the very entry on that says so; one that
+//! joins, nothing yet: others forget things that its entries would not have seen.
 
 use atoll_core::intent::Rejection;
 use atoll_core::layout::{AgreedLayout, LayoutRefused};
@@ -76,9 +77,10 @@ impl Work<'_> {
             return Err(Rejection::NoTimeLeft);
         }
         match self.catalog.regions.state(self.identity.replica) {
+            Some(MemberState::Joining) => Err(Rejection::Joining),
             Some(MemberState::Draining) => Err(Rejection::Leaving),
             Some(MemberState::Retired) => Err(Rejection::Retired),
-            Some(MemberState::Joining | MemberState::Active) | None => Ok(()),
+            Some(MemberState::Active) | None => Ok(()),
         }
     }
 

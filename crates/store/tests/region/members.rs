@@ -66,6 +66,29 @@ fn layout(revision: u64, regions: &[usize]) -> Layout {
     }
 }
 
+/// Caught: writes taken while it joins; others had forgotten by then what they had not seen.
+#[test]
+fn a_region_that_joins_takes_no_writes_until_it_is_active() {
+    let mut all = three();
+    let write = |all: &mut Regions| {
+        let requests = vec![request(&[intent("pages", "a", put("1"))])];
+        let now = at(5);
+        match all
+            .apply(2, Command::Write { now, requests })
+            .outcomes
+            .remove(0)
+        {
+            Outcome::Written(mut written) => {
+                written.remove(0).map(|written| written.entry.is_some())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(write(&mut all), Err(Rejection::Joining));
+    change(&mut all, 2, 2, Active).unwrap();
+    assert_eq!(write(&mut all), Ok(true));
+}
+
 #[test]
 fn a_region_that_joins_is_joining_everywhere_until_it_says_otherwise() {
     let mut all = three();

@@ -1,0 +1,367 @@
+//! When members come and go: pure decisions upon the catalog and what is known of the others.
+//!
+//! **Joining.** Below the stable vector things are forgotten, and it is made of the members that a region knows
+//! of. So a region that joins writes nothing for clients until every member is known to know of it, and it has
+//! all that they had when they came to: whatever anyone took for stable without it, its entries have seen then.
+//! Until that moment it cannot say itself what is stable: there may be members of which it has not heard.
+//!
+//! **Leaving.** A region that drains is retired when all that stay are known to have all that it wrote, and one of
+//! them is Active and does not drain as far as is known here. Several regions may be told to leave at once, each by
+//! somebody who does not know of the others: since a region must know that the others know of its leaving before
+//! it goes, the last one finds nobody who stays, and stays. A dead region is removed by who names how many of its
+//! entries are known to be lost.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use atoll_core::member::{Member, Regions};
+use atoll_core::{Dot, MemberState, ReplicaId, VersionVector};
+
+use crate::knowledge::Knowledge;
+
+/// What is known is noted once in this time, as long as it may decide admission.
+const NOTED_EVERY: Duration = Duration::from_secs(1);
+const NOTES_MAX: usize = 64;
+
+/// All that one region decides upon.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// This region.
+    pub me: ReplicaId,
+    /// The members as applied here.
+    pub members: &'a Regions,
+    /// All that is applied here.
+    pub applied: &'a VersionVector,
+    /// What is known of the others.
+    pub knowledge: &'a Knowledge,
+}
+
+/// How far a region is with leaving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drain {
+    /// How many entries it is known to have written.
+    pub entries: u64,
+    /// Who, of those that stay, was not heard to have how many of them.
+    pub waits_for: Vec<(ReplicaId, u64)>,
+}
+
+impl Standing<'_> {
+    /// What a region has durably, as last heard of.
+    #[must_use]
+    pub fn durable(&self, replica: ReplicaId) -> VersionVector {
+        if replica == self.me {
+            return self.applied.clone();
+        }
+        self.knowledge.durable(replica).cloned().unwrap_or_default()
+    }
+
+    /// The highest sequence of a replica id that anyone was heard to have.
+    #[must_use]
+    pub fn announced(&self, replica: ReplicaId) -> u64 {
+        let rows = self.knowledge.matrix().into_iter();
+        let heard = rows.map(|(_, vector)| vector.get(replica)).max();
+        heard.unwrap_or(0).max(self.applied.get(replica))
+    }
+
+    /// All that other regions were heard to have; `None` before the first was heard.
+    #[must_use]
+    pub fn known_elsewhere(&self) -> Option<VersionVector> {
+        let rows = self.knowledge.matrix().into_iter();
+        let others = rows.filter(|(replica, _)| *replica != self.me);
+        others.map(|(_, vector)| vector).reduce(|mut all, vector| {
+            all.merge(&vector);
+            all
+        })
+    }
+
+    /// How far `leaver` is with leaving.
+    #[must_use]
+    pub fn drain(&self, leaver: ReplicaId) -> Drain {
+        let entries = self.announced(leaver);
+        let stay = self.members.present().filter(|m| m.replica != leaver);
+        let missing = stay.map(|member| {
+            let has = self.durable(member.replica).get(leaver);
+            (member.replica, entries.saturating_sub(has))
+        });
+        Drain {
+            entries,
+            waits_for: missing.filter(|(_, missing)| *missing > 0).collect(),
+        }
+    }
+
+    /// The replica ids of which entries may still come; `None` while this region joins, and cannot know. One that
+    /// is retired counts until its last entry is here.
+    #[must_use]
+    pub fn writers(&self) -> Option<Vec<ReplicaId>> {
+        if self.members.state(self.me) == Some(MemberState::Joining) {
+            return None;
+        }
+        let may_come = |m: &&Member| !m.is_retired() || self.applied.get(m.replica) < m.last;
+        let writers = self.members.members().filter(may_come);
+        Some(writers.map(|member| member.replica).collect())
+    }
+
+    fn somebody_stays(&self) -> bool {
+        let mut others = self.members.present().filter(|m| m.replica != self.me);
+        others.any(|member| member.state == MemberState::Active)
+    }
+
+    /// The state to which this region may go on by itself; `joining` is what it noted while it joins.
+    #[must_use]
+    pub fn next(
+        &self,
+        joining: &mut Joining,
+        lag_max: Duration,
+        now: Duration,
+    ) -> Option<MemberState> {
+        match self.members.state(self.me)? {
+            MemberState::Joining => {
+                joining.note(self, now);
+                let is_admitted = joining.is_within(self, lag_max, now);
+                is_admitted.then_some(MemberState::Active)
+            }
+            MemberState::Draining => {
+                let is_proved = self.drain(self.me).waits_for.is_empty();
+                (is_proved && self.somebody_stays()).then_some(MemberState::Retired)
+            }
+            MemberState::Active | MemberState::Retired => None,
+        }
+    }
+}
+
+/// What was known at some moments while a region joins.
+#[derive(Debug, Default)]
+pub struct Joining {
+    notes: VecDeque<Note>,
+    /// When the first note was made, and how many entries were here then.
+    began: Option<(Duration, u64)>,
+}
+
+#[derive(Debug)]
+struct Note {
+    at: Duration,
+    /// All that was known to be anywhere.
+    known: VersionVector,
+    /// Those that were known to know of this region.
+    aware: Vec<ReplicaId>,
+}
+
+impl Joining {
+    fn note(&mut self, standing: &Standing<'_>, now: Duration) {
+        self.began.get_or_insert((now, standing.applied.total()));
+        let is_due = |last: &Note| now >= last.at + NOTED_EVERY;
+        let Some(known) = standing.known_elsewhere() else {
+            return;
+        };
+        if !self.notes.back().is_none_or(is_due) {
+            return;
+        }
+        let mine = Dot::new(standing.me, 1);
+        self.notes.push_back(Note {
+            at: now,
+            known,
+            aware: standing.knowledge.confirmed_by(mine),
+        });
+        if self.notes.len() > NOTES_MAX {
+            self.notes.pop_front();
+        }
+    }
+
+    /// Whether all that was known at some moment less than `lag_max` ago, when all members knew of this region,
+    /// is here.
+    fn is_within(&self, standing: &Standing<'_>, lag_max: Duration, now: Duration) -> bool {
+        let others = || {
+            standing
+                .members
+                .present()
+                .filter(|m| m.replica != standing.me)
+        };
+        let lately = self.notes.iter().rev();
+        lately
+            .take_while(|note| now.saturating_sub(note.at) <= lag_max)
+            .any(|note| {
+                others().all(|member| note.aware.contains(&member.replica))
+                    && standing.applied.covers_all(&note.known)
+            })
+    }
+
+    /// Entries that came since the first note, a second; `None` when that cannot be said yet.
+    #[must_use]
+    pub fn pace(&self, now: Duration, applied: &VersionVector) -> Option<f64> {
+        let (at, had) = self.began?;
+        let seconds = now.saturating_sub(at).as_secs_f64();
+        let gained = applied.total().saturating_sub(had);
+        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+        (seconds > 0.5 && gained > 0).then(|| gained as f64 / seconds)
+    }
+}
+
+/// What is known of a dead region that is to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Remains {
+    /// The highest sequence that anyone saw announced.
+    pub announced: u64,
+    /// The highest sequence that a member that stays holds.
+    pub held: u64,
+}
+
+impl Remains {
+    /// What one that stays says of it.
+    pub fn take(&mut self, announced: u64, held: u64) {
+        self.announced = self.announced.max(announced);
+        self.held = self.held.max(held);
+    }
+
+    /// How many entries are known to be lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.announced.saturating_sub(self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAG_MAX: Duration = Duration::from_secs(3);
+
+    fn vector(components: &[(u64, u64)]) -> VersionVector {
+        let component = |&(replica, seq)| (ReplicaId(replica), seq);
+        components.iter().map(component).collect()
+    }
+
+    fn members(states: &[(u64, MemberState)]) -> Regions {
+        let mut regions = Regions::default();
+        for (replica, state) in states {
+            regions.merge(&atoll_core::MemberChange {
+                replica: ReplicaId(*replica),
+                region: format!("r{replica}").parse().unwrap(),
+                state: *state,
+                revision: 1,
+                last: if *state == MemberState::Retired { 5 } else { 0 },
+            });
+        }
+        regions
+    }
+
+    fn knowing(rows: &[(u64, &[(u64, u64)])]) -> Knowledge {
+        let mut knowledge = Knowledge::new(ReplicaId(9));
+        for (replica, row) in rows {
+            knowledge.learn(ReplicaId(*replica), &vector(row));
+        }
+        knowledge
+    }
+
+    /// Region 9 joins 1 and 2. Its state after it noted what is known at one second, and has `applied` at `now`.
+    fn joined(
+        rows: &[(u64, &[(u64, u64)])],
+        applied: &[(u64, u64)],
+        now: u64,
+    ) -> Option<MemberState> {
+        use MemberState::{Active, Joining as Joins};
+        let members = members(&[(1, Active), (2, Active), (9, Joins)]);
+        let mut joining = Joining::default();
+        let knowledge = knowing(rows);
+        let mut next = |applied: &[(u64, u64)], now| {
+            let applied = vector(applied);
+            let standing = Standing {
+                me: ReplicaId(9),
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            standing.next(&mut joining, LAG_MAX, Duration::from_secs(now))
+        };
+        assert_eq!(next(&[(9, 1)], 1), None);
+        next(applied, now)
+    }
+
+    /// Caught: no note demanded at all; lag counted without end; those who do not know of the region left out.
+    #[test]
+    fn a_region_is_admitted_when_all_know_of_it_and_it_has_what_they_had() {
+        let aware: &[(u64, &[(u64, u64)])] =
+            &[(1, &[(1, 7), (9, 1)]), (2, &[(1, 6), (2, 3), (9, 1)])];
+        let all: &[(u64, u64)] = &[(1, 7), (2, 3), (9, 1)];
+        assert_eq!(joined(aware, all, 1), Some(MemberState::Active));
+        assert_eq!(joined(aware, &[(1, 6), (2, 3), (9, 1)], 1), None);
+        assert_eq!(joined(&[], all, 1), None, "nobody was heard");
+        assert_eq!(joined(&aware[..1], all, 1), None, "one was not heard");
+        let unaware: &[(u64, &[(u64, u64)])] = &[aware[0], (2, &[(2, 3)])];
+        assert_eq!(joined(unaware, all, 1), None, "one does not know of it");
+    }
+
+    /// Caught: those that do not stay waited for; what others announced of the leaver left out.
+    #[test]
+    fn a_region_is_retired_when_all_that_stay_have_what_it_wrote() {
+        use MemberState::{Active, Draining, Retired};
+        let members = members(&[(1, Active), (2, Active), (3, Retired), (9, Draining)]);
+        let next = |rows: &[(u64, &[(u64, u64)])], written| {
+            let applied = vector(&[(9, written)]);
+            let knowledge = knowing(rows);
+            let standing = Standing {
+                me: ReplicaId(9),
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+            (standing.drain(ReplicaId(9)).waits_for, next)
+        };
+        let both: &[(u64, &[(u64, u64)])] = &[(1, &[(9, 4)]), (2, &[(9, 4)])];
+        assert_eq!(next(both, 4), (vec![], Some(Retired)));
+        let missing = vec![(ReplicaId(1), 1), (ReplicaId(2), 1)];
+        assert_eq!(next(both, 5), (missing, None));
+        assert_eq!(next(&both[..1], 4), (vec![(ReplicaId(2), 4)], None));
+    }
+
+    /// Caught: whoever stays counted, those that drain or join as well: all regions of a store left it at once.
+    #[test]
+    fn a_region_does_not_leave_those_alone_that_leave_or_join() {
+        use MemberState::{Active, Draining, Joining as Joins, Retired};
+        let next = |other| {
+            let members = members(&[(1, other), (9, Draining)]);
+            let (applied, knowledge) = (vector(&[(9, 4)]), knowing(&[(1, &[(9, 4)])]));
+            let standing = Standing {
+                me: ReplicaId(9),
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO)
+        };
+        let states = [Active, Draining, Joins, Retired].map(next);
+        assert_eq!(states, [Some(Retired), None, None, None]);
+    }
+
+    /// Caught: a region that joins says what is stable; a retired one forgotten before its last entry.
+    #[test]
+    fn entries_may_come_of_those_present_and_of_the_retired_until_their_last_one() {
+        use MemberState::{Active, Joining as Joins, Retired};
+        let writers = |mine, applied| {
+            let members = members(&[(1, Active), (3, Retired), (9, mine)]);
+            let (applied, knowledge) = (vector(applied), knowing(&[]));
+            let standing = Standing {
+                me: ReplicaId(9),
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            standing.writers()
+        };
+        let ids = |ids: &[u64]| Some(ids.iter().copied().map(ReplicaId).collect::<Vec<_>>());
+        assert_eq!(writers(Active, &[(3, 4)]), ids(&[1, 3, 9]));
+        assert_eq!(writers(Active, &[(3, 5)]), ids(&[1, 9]));
+        assert_eq!(writers(Joins, &[(3, 5)]), None);
+    }
+
+    #[test]
+    fn what_is_lost_is_what_was_announced_and_nobody_holds() {
+        let mut remains = Remains::default();
+        remains.take(10, 4);
+        remains.take(8, 7);
+        assert_eq!(
+            (remains.announced, remains.held, remains.lost()),
+            (10, 7, 3)
+        );
+    }
+}
