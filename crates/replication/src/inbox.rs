@@ -14,6 +14,7 @@ use atoll_core::wire::{BadFrame, decode_entry, decode_header, split_frame};
 use atoll_core::{Dot, ReplicaId, VersionVector};
 
 use crate::asks::Asks;
+use crate::backlog::Backlogs;
 use crate::delivery::{InboxLimits, LinkId, Poison, Ready, Received};
 use crate::message::{Batch, Carries, Heartbeat, Resume, Upstream, Want};
 use crate::room::{Item, Room, first_missing};
@@ -27,6 +28,8 @@ struct Link {
     behind_since: Option<Duration>,
     /// Bytes of entries lost: given back as credit when it resumes, so that it does not go on in vain.
     lost: u64,
+    /// Whether it has not said yet what it has: it brings that first.
+    is_new: bool,
 }
 
 /// The receiving end of all links of one region.
@@ -43,6 +46,7 @@ pub struct Inbox {
     links: BTreeMap<LinkId, Link>,
     routes: Routes,
     asks: Asks,
+    backlogs: Backlogs,
     arrivals: u64,
 }
 
@@ -62,6 +66,7 @@ impl Inbox {
             links: BTreeMap::new(),
             routes,
             asks: Asks::default(),
+            backlogs: Backlogs::default(),
             arrivals: 0,
         }
     }
@@ -93,6 +98,7 @@ impl Inbox {
                 consumed: 0,
                 behind_since: None,
                 lost: 0,
+                is_new: true,
             },
         );
         self.routes.open(link, sender, carries, pruned);
@@ -112,6 +118,17 @@ impl Inbox {
     /// A heartbeat came by a link.
     pub fn on_heartbeat(&mut self, link: LinkId, heartbeat: &Heartbeat) {
         self.routes.announced(link, &heartbeat.vector);
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_new) else {
+            return;
+        };
+        state.is_new = false;
+        let sender = state.sender;
+        let own_only = matches!(self.routes.terms(link), Some((Carries::OwnEntries, _)));
+        for (origin, to) in heartbeat.vector.iter() {
+            if !own_only || origin == sender {
+                self.backlogs.announced(origin, to);
+            }
+        }
     }
 
     /// A batch came by a link.
@@ -169,6 +186,9 @@ impl Inbox {
             return;
         }
         self.routes.first(link, dot.replica);
+        if !self.is_behind(link) {
+            self.backlogs.came(dot.replica, item.since);
+        }
         match first_missing(dot, &dependencies, &self.scheduled) {
             None => {
                 received.ready += 1;
@@ -330,6 +350,7 @@ impl Inbox {
             if is_room || now.saturating_sub(since) >= self.limits.ask_interval {
                 state.behind_since = None;
                 state.consumed += std::mem::take(&mut state.lost);
+                state.is_new = true;
                 self.routes.resume(link);
             }
         }
@@ -343,7 +364,10 @@ impl Inbox {
         else {
             return Vec::new();
         };
-        let gaps = self.room.gaps(&self.scheduled, before);
+        self.backlogs.forget(&self.scheduled);
+        let mut gaps = self.room.gaps(&self.scheduled, before);
+        let (backlogs, patience) = (&self.backlogs, self.limits.ask_interval);
+        gaps.retain(|gap| !backlogs.is_coming(gap, patience, now));
         let (links, routes) = (&self.links, &self.routes);
         self.asks
             .questions(&gaps, self.limits.ask_interval, now, |gap| {

@@ -20,6 +20,7 @@
 //! - [`clock`], [`lag`]: how far peers' clocks and links are off · [`backoff`]: when to dial again
 
 mod asks;
+mod backlog;
 pub mod backoff;
 pub mod clock;
 pub mod delivery;

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use openraft::rt::WatchReceiver as _;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -166,7 +166,12 @@ fn need(request: &Request) -> Result<Need, Refused> {
     if matched.as_str() == JOIN_PATH {
         return Ok(Need::Leader);
     }
-    let (path, method) = (matched.as_str(), request.method().as_str());
+    // A HEAD is a GET whose body is left out.
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
+    };
+    let (path, method) = (matched.as_str(), method.as_str());
     let route = ROUTES
         .iter()
         .find(|route| route.path == path && route.method.as_str().eq_ignore_ascii_case(method));
