@@ -207,6 +207,7 @@ fn problem() -> Problem {
         limit: Some(1024),
         lost: Some(3),
         offset_seconds: Some(3600.5),
+        leader: Some("http://10.0.1.6:7401".into()),
         ..Problem::new(Reason::SessionNotReached, "wait")
     }
 }

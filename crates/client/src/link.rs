@@ -112,6 +112,8 @@ pub enum LinkError {
         status: u16,
         /// The problem's words, as far as there are any.
         detail: String,
+        /// Where the node is that is to be asked instead.
+        leader: Option<String>,
     },
     /// The connection ended in the middle.
     #[error("the connection broke: {0}")]
@@ -334,13 +336,14 @@ async fn refusal(status: StatusCode, body: Option<Incoming>, patience: Duration)
     };
     let bytes = timeout(patience, read).await.ok().flatten();
     let bytes = bytes.unwrap_or_default();
-    let detail = match serde_json::from_slice::<atoll_api::http::Problem>(&bytes) {
-        Ok(problem) => problem.to_string(),
-        Err(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+    let (detail, leader) = match serde_json::from_slice::<atoll_api::http::Problem>(&bytes) {
+        Ok(problem) => (problem.to_string(), problem.leader),
+        Err(_) => (String::from_utf8_lossy(&bytes).trim().to_owned(), None),
     };
     LinkError::Refused {
         status: status.as_u16(),
         detail,
+        leader,
     }
 }
 

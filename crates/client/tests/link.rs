@@ -48,7 +48,7 @@ fn echo(request: Request<Incoming>) -> Option<Answer> {
 }
 
 fn refuse(_: Request<Incoming>) -> Option<Answer> {
-    let problem = r#"{"reason":"Draining","status":503,"detail":"ask another node"}"#;
+    let problem = r#"{"reason":"Draining","status":503,"detail":"ask another node","leader":"http://10.0.1.6:7401"}"#;
     let body = Full::new(Bytes::from_static(problem.as_bytes()));
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let mut answer = Response::new(body);
@@ -99,7 +99,10 @@ async fn a_refusal_is_told_in_the_nodes_words() {
     let error = stream.downstream.next().await.unwrap().unwrap_err();
     let told = error.to_string();
     assert!(
-        matches!(error, LinkError::Refused { status: 503, .. }),
+        matches!(
+            &error,
+            LinkError::Refused { status: 503, leader: Some(leader), .. } if leader == "http://10.0.1.6:7401"
+        ),
         "{told}"
     );
     assert!(

@@ -52,6 +52,9 @@ pub struct Problem {
     /// How far the region's clock is off, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset_seconds: Option<f64>,
+    /// Where the node is that leads the region, when that one is to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<String>,
 }
 
 fn blank() -> String {
@@ -77,6 +80,7 @@ impl Problem {
             limit: None,
             lost: None,
             offset_seconds: None,
+            leader: None,
         }
     }
 

@@ -79,6 +79,7 @@ fn problem() -> Shape {
         ("limit", integer()),
         ("lost", integer()),
         ("offsetSeconds", number()),
+        ("leader", text()),
     ];
     ("Problem", required, optional)
 }

@@ -37,6 +37,12 @@ impl Refused {
         self
     }
 
+    /// Names the node that leads the region.
+    pub(crate) fn leader(mut self, address: Option<String>) -> Refused {
+        self.0.leader = address;
+        self
+    }
+
     /// Names what the region still lacks.
     pub(crate) fn missing(mut self, missing: Vector) -> Refused {
         self.0.missing = Some(missing);

@@ -87,12 +87,15 @@ fn handler(route: &Route) -> Option<MethodRouter<Http>> {
 }
 
 /// Only the leader serves links: what targets acknowledge and say is known where it is needed, for write
-/// concerns, the stable vector and healing. A target tries the region's nodes in turn.
+/// concerns, the stable vector and healing. A target tries the region's nodes in turn, and the leader as soon as
+/// one names it: it may be a node that the target's endpoints do not name yet.
 async fn link(State(http): State<Http>, request: Request) -> Answer {
-    if !http.node().0.group.leads() {
+    let group = &http.node().0.group;
+    if !group.leads() {
         let detail =
             "this node does not lead its region; ask the others, and name them all as endpoints";
-        return Err(Refused::new(Reason::NoLeader, detail));
+        let leader = group.leader().map(|(_, node)| node.address);
+        return Err(Refused::new(Reason::NoLeader, detail).leader(leader));
     }
     Ok(Response::new(http.node().serve_link(request.into_body())))
 }

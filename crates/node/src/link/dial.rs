@@ -62,6 +62,9 @@ pub(crate) struct Dial {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) wanted: watch::Receiver<bool>,
     pub(crate) seed: u64,
+    /// The node that leads the region, as one that does not has just said. Caught by whole nodes in the simulator
+    /// (seeds 6 and 7) while it was not asked for: a leader that was added later was never found.
+    pub(crate) leader: Option<String>,
 }
 
 impl Dial {
@@ -79,9 +82,14 @@ impl Dial {
             }
             let endpoints = self.node.addresses_of(&self.from);
             board.phase(&self.from, Phase::Connecting, None);
-            let endpoint = endpoints.get(attempt % endpoints.len().max(1));
-            attempt += 1;
-            let problem = match endpoint {
+            let leader = self.leader.take();
+            let is_sent_on = leader.is_some();
+            let endpoint = leader.or_else(|| {
+                let next = endpoints.get(attempt % endpoints.len().max(1));
+                attempt += 1;
+                next.cloned()
+            });
+            let problem = match &endpoint {
                 None => Some(format!("no endpoint of {} is known", self.from)),
                 Some(endpoint) => {
                     let dialer = self.node.dialer_to(&self.from);
@@ -105,7 +113,7 @@ impl Dial {
                                 Ended::Broken(problem) => Some(problem),
                                 Ended::Outlived => {
                                     // The same node again, with the certificates of now.
-                                    attempt -= 1;
+                                    self.leader = Some(endpoint.clone());
                                     continue;
                                 }
                             }
@@ -117,8 +125,12 @@ impl Dial {
             if board.is_stopped(&self.from) || !*self.wanted.borrow() {
                 continue;
             }
-            // All nodes of a region are tried before the next pause.
-            if attempt % endpoints.len().max(1) != 0 {
+            // Who is sent on by one that was named as the leader goes back to asking in turn.
+            if is_sent_on {
+                self.leader = None;
+            }
+            // All nodes of a region, and the one that they name, are tried before the next pause.
+            if self.leader.is_some() || attempt % endpoints.len().max(1) != 0 {
                 continue;
             }
             let refused = board.take_refused(&self.from);
@@ -136,8 +148,11 @@ impl Dial {
         }
     }
 
-    /// An error in words; what is wrong with certificates is counted, too.
-    fn told(&self, error: &LinkError) -> String {
+    /// An error in words; what is wrong with certificates is counted, and who leads the region is noted.
+    fn told(&mut self, error: &LinkError) -> String {
+        if let LinkError::Refused { leader, .. } = error {
+            self.leader.clone_from(leader);
+        }
         if let (LinkError::Untrusted { endpoint, fault }, Some(tls)) = (error, &self.node.tls) {
             tls.refused(Side::Dialing, endpoint, fault);
         }

@@ -112,6 +112,7 @@ impl Pulls {
                 events: self.events.clone(),
                 wanted,
                 seed: rand::random(),
+                leader: None,
             };
             let ends = stop.clone().drop_guard();
             self.node.tasks.spawn_until_stopped(async move {
