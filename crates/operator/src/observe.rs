@@ -134,6 +134,17 @@ pub struct Said {
     pub conflicts: Option<f64>,
 }
 
+impl Said {
+    /// Whether its region is as the others are, or at most so far behind. A lag counts only while every region is
+    /// heard of: of one that was never heard, none is measured.
+    pub(crate) fn is_in_step(&self, lag_seconds_max: f64) -> bool {
+        let hears_of_all = self
+            .connectivity
+            .is_some_and(|state| state != ConnectivityState::Partitioned);
+        self.is_converged || (hears_of_all && self.lag_seconds <= lag_seconds_max)
+    }
+}
+
 impl RegionSeen {
     /// What its nodes say, when they do.
     #[must_use]
@@ -176,5 +187,25 @@ impl Observed {
                 .rfind(|member| member.region == region.as_str())
         });
         last.max_by_key(|member| member.state as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Caught: the lag alone, which is 0 over a link that never opened.
+    #[test]
+    fn a_region_that_does_not_hear_of_all_is_not_in_step_however_small_its_lag() {
+        let said = |connectivity, is_converged| Said {
+            connectivity,
+            is_converged,
+            lag_seconds: 0.0,
+            ..Said::default()
+        };
+        assert!(said(Some(ConnectivityState::Connected), false).is_in_step(1.0));
+        assert!(!said(Some(ConnectivityState::Partitioned), false).is_in_step(1.0));
+        assert!(!said(None, false).is_in_step(1.0));
+        assert!(said(None, true).is_in_step(1.0), "the only region");
     }
 }

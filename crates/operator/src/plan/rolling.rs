@@ -95,9 +95,8 @@ fn held(world: &World<'_>) -> Option<Next> {
     let message = if let Some(region) = silent {
         format!("the next region waits: {} does not answer", region.name)
     } else {
-        let behind = |(_, said): &(&RegionName, &crate::observe::Said)| {
-            !said.is_converged && said.lag_seconds > lag_seconds_max
-        };
+        let behind =
+            |(_, said): &(&RegionName, &crate::observe::Said)| !said.is_in_step(lag_seconds_max);
         let (region, _) = world.observed.answering().find(behind)?;
         format!("the next region waits: {region} lags by more than {lag_max}")
     };

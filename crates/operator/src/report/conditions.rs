@@ -256,7 +256,7 @@ fn converged(found: &Found<'_>) -> Standing {
         .answering()
         .filter(|(_, said)| {
             let takes_part = said.state.is_none_or(|state| state == MemberState::Active);
-            !takes_part || (!said.is_converged && said.lag_seconds > lag_max)
+            !takes_part || !said.is_in_step(lag_max)
         })
         .map(|(region, _)| region.to_string())
         .collect();
