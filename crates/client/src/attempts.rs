@@ -194,6 +194,7 @@ mod tests {
                     Reason::NoLeader,
                     Reason::Overloaded,
                     Reason::Draining,
+                    Reason::Joining,
                     Reason::OutcomeUnknown,
                 ];
                 let of_one_node = servers > 1 && *reason == Reason::StorageFailed;

@@ -29,6 +29,8 @@ use crate::tls::Protocols;
 const IDLE_CONNECTIONS_MAX: usize = 256;
 /// Most of an unexpected answer's body that is shown.
 const SHOWN_BYTES_MAX: usize = 200;
+/// How often a request is sent again that a connection dropped before it took it.
+const DROPPED_MAX: u32 = 3;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -283,11 +285,19 @@ impl Client {
         head_timeout: Duration,
     ) -> Result<Response<Incoming>, ClientError> {
         let server = self.servers.name(place);
-        let sending = self.http.request(self.message(request, place)?);
+        let sending = async {
+            let mut dropped = 0;
+            loop {
+                match self.http.request(self.message(request, place)?).await {
+                    Err(error) if dropped < DROPPED_MAX && is_dropped(&error) => dropped += 1,
+                    sent => return sent.map_err(|error| ClientError::from_call(&error, server)),
+                }
+            }
+        };
         let Ok(sent) = tokio::time::timeout(head_timeout, sending).await else {
             return Err(too_slow(server, head_timeout));
         };
-        let response = sent.map_err(|error| ClientError::from_call(&error, server))?;
+        let response = sent?;
         if let (Some(session), Some(token)) =
             (&self.session, text(response.headers(), header::SESSION))
         {
@@ -451,6 +461,14 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// Whether the connection ended before it took the request, as one does whose certificate is turned away: asked
+/// again, the other end says why.
+fn is_dropped(error: &legacy::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<hyper::Error>());
+    cause.is_some_and(hyper::Error::is_canceled)
 }
 
 fn too_slow(server: &str, timeout: Duration) -> ClientError {
