@@ -175,9 +175,7 @@ impl Inner {
             return None;
         }
         let applied = self.published.vector();
-        let known = self
-            .standing(|standing| standing.known_elsewhere())
-            .unwrap_or_default();
+        let known = self.known_elsewhere().unwrap_or_default();
         let missing = known.ahead_of(&applied);
         let pace = self.joining().pace(self.clock.elapsed(), &applied);
         #[allow(clippy::cast_precision_loss, reason = "an estimate")]
@@ -187,6 +185,15 @@ impl Inner {
             known: applied.total() + missing,
             seconds_left,
         })
+    }
+
+    /// All that other regions were heard to have.
+    #[allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general over the standing's lifetime"
+    )]
+    fn known_elsewhere(&self) -> Option<VersionVector> {
+        self.standing(|standing| standing.known_elsewhere())
     }
 
     /// What this region, or another one as last heard of, has durably.
@@ -250,9 +257,7 @@ impl Inner {
         let replica = member.replica;
         let is_me = replica == self.identity.replica;
         let vector = self.durable_at(replica);
-        let mut known = self
-            .standing(|standing| standing.known_elsewhere())
-            .unwrap_or_default();
+        let mut known = self.known_elsewhere().unwrap_or_default();
         known.merge(&self.published.vector());
         let shown = |(r, seq)| (catalog.regions.shown(r), seq);
         let ago = |at| self.clock.elapsed().saturating_sub(at).as_secs_f64();

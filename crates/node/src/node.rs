@@ -324,6 +324,10 @@ impl Inner {
     /// announced itself, and while this one joins.
     pub(crate) fn stable(&self) -> Option<VersionVector> {
         let catalog = self.published.catalog();
+        #[allow(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method itself is not general over the standing's lifetime"
+        )]
         let writers = self.standing(|standing| standing.writers())?;
         let announced = |name: &str| {
             catalog
