@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use kube::core::cel::{CompiledSchema, ValidationErrors, Validator, compile_schema};
 use serde_json::{Value, json};
 
-use atoll_api::manifest::crds;
+use atoll_api::manifest::{GeoStoreSpec, crds, declare_store};
 
 fn schema(kind: &str) -> Value {
     let crd = crds()
@@ -420,6 +420,32 @@ fn what_is_right_is_not_refused() {
     let ordered = json!({ "policy": "OriginPriority", "origins": ["eu", "us"] });
     let ordered = with(collection(), &[("/spec/conflicts", ordered)]);
     assert_eq!(said("Collection", &ordered, Some(&collection())), [""; 0]);
+}
+
+/// The same manifest is right for `kubectl apply` and for `atoll dev`, or for neither.
+///
+/// Caught: a parser that counted regions that take no writes.
+#[test]
+fn a_ring_has_as_many_leaders_for_everybody() {
+    for (leaders, readers) in (1..5).flat_map(|leaders| [0, 1, 2].map(|more| (leaders, more))) {
+        let region = |at: usize| {
+            let role = if at < leaders { "Leader" } else { "ReadOnly" };
+            json!({ "name": format!("r{at}"), "role": role })
+        };
+        let regions: Vec<Value> = (0..leaders + readers).map(region).collect();
+        let changes = [
+            ("/spec/regions", json!(regions)),
+            ("/spec/topology/type", json!("Ring")),
+        ];
+        let store = with(store(), &changes);
+        let spec: GeoStoreSpec = serde_json::from_value(store["spec"].clone()).unwrap();
+        let declared = declare_store("shop".parse().unwrap(), None, &spec);
+        assert_eq!(
+            said("GeoStore", &store, None).is_empty(),
+            declared.is_ok(),
+            "{leaders} leaders and {readers} others: {declared:?}"
+        );
+    }
 }
 
 #[test]

@@ -159,7 +159,11 @@ fn declare_topology(
     names: &[RegionName],
     report: &mut Report,
 ) -> Option<super::Topology> {
-    match shape::declare(&document.object.spec.topology, names) {
+    let GeoStoreSpec {
+        topology, regions, ..
+    } = &document.object.spec;
+    let leads = |region: &&RegionSpec| region.role.unwrap_or_default() == Role::Leader;
+    match shape::declare(topology, names, regions.iter().filter(leads).count()) {
         Ok(topology) => Some(topology),
         Err(faults) => {
             for (field, fault) in faults {

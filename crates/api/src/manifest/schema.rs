@@ -26,6 +26,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("spec.retention.maxSize", "\"8Gi\""),
 ];
 
+/// An amount as Kubernetes writes it. Its API server answers 500 to a StatefulSet with any other text for one.
+const QUANTITY: &str =
+    r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+
 /// Fields that hold Kubernetes' own structs: explained elsewhere, at a length that would triple the file.
 const OF_KUBERNETES: &[&str] = &[
     "resources",
@@ -84,6 +88,10 @@ fn bound_below(schema: &mut Value, length_max: u64) {
     };
     if let Some((name, most)) = limit {
         fields.entry(name).or_insert_with(|| json!(most));
+    }
+    // The only fields that take numbers and texts are amounts.
+    if fields.contains_key("x-kubernetes-int-or-string") {
+        fields.insert("pattern".to_owned(), json!(QUANTITY));
     }
     if let Some(Value::Object(properties)) = fields.get_mut("properties") {
         for (name, property) in properties.iter_mut() {

@@ -7,6 +7,9 @@ use super::error::list;
 use super::geostore::{LinkSpec, TopologyKind, TopologySpec};
 use super::names::RegionName;
 
+/// Fewer leaders have no use for a ring: each would be every other one's neighbour anyway.
+pub(crate) const RING_LEADERS_MIN: usize = 3;
+
 /// What is wrong with a topology.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopologyFault {
@@ -27,10 +30,12 @@ pub enum TopologyFault {
         owner: &'static str,
     },
     /// A ring too small.
-    #[error("a Ring needs at least 3 regions, here are {count}: use AllToAll")]
+    #[error(
+        "a Ring needs at least {RING_LEADERS_MIN} regions with role Leader, here are {leaders}: add regions, or use AllToAll"
+    )]
     RingTooSmall {
-        /// How many there are.
-        count: usize,
+        /// How many regions take writes.
+        leaders: usize,
     },
     /// A region twice in the ring.
     #[error("{name} is in the ring twice: name every region once")]
@@ -108,8 +113,12 @@ impl From<Topology> for TopologySpec {
 /// Faults with the fields at fault, relative to the topology; empty for the topology itself.
 type Faults = Vec<(String, TopologyFault)>;
 
-/// Checks a topology against the regions of the store.
-pub(crate) fn declare(spec: &TopologySpec, regions: &[RegionName]) -> Result<Topology, Faults> {
+/// Checks a topology against the regions of the store, of which so many are leaders.
+pub(crate) fn declare(
+    spec: &TopologySpec,
+    regions: &[RegionName],
+    leaders: usize,
+) -> Result<Topology, Faults> {
     let TopologySpec {
         kind,
         order,
@@ -120,7 +129,7 @@ pub(crate) fn declare(spec: &TopologySpec, regions: &[RegionName]) -> Result<Top
     let mut faults = fields_of_other_types(spec);
     let topology = match kind {
         TopologyKind::AllToAll => Ok(Topology::AllToAll),
-        TopologyKind::Ring => ring(order.as_deref(), regions),
+        TopologyKind::Ring => ring(order.as_deref(), regions, leaders),
         TopologyKind::Star => star(hub.as_ref(), regions),
         TopologyKind::Custom => custom(links.as_deref(), regions),
     };
@@ -156,15 +165,15 @@ fn fields_of_other_types(spec: &TopologySpec) -> Faults {
     .collect()
 }
 
-fn ring(order: Option<&[RegionName]>, regions: &[RegionName]) -> Result<Topology, Faults> {
+fn ring(
+    order: Option<&[RegionName]>,
+    regions: &[RegionName],
+    leaders: usize,
+) -> Result<Topology, Faults> {
     let mut faults = Faults::new();
-    if regions.len() < 3 {
-        faults.push((
-            "type".to_owned(),
-            TopologyFault::RingTooSmall {
-                count: regions.len(),
-            },
-        ));
+    if leaders < RING_LEADERS_MIN {
+        let fault = TopologyFault::RingTooSmall { leaders };
+        faults.push(("type".to_owned(), fault));
     }
     let mut seen = BTreeSet::new();
     for (index, name) in order.unwrap_or_default().iter().enumerate() {

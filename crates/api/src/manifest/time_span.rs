@@ -75,6 +75,9 @@ impl From<TimeSpan> for Duration {
 /// Units with their milliseconds, largest first.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
+/// Most digits of a number: what the schema's pattern lets through never overflows.
+const DIGITS_MAX: usize = 12;
+
 impl FromStr for TimeSpan {
     type Err = InvalidTimeSpan;
 
@@ -98,6 +101,9 @@ fn millis(text: &str) -> Option<u64> {
                 .unwrap_or(tail.len()),
         );
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        if number.len() > DIGITS_MAX {
+            return None;
+        }
         sum = sum.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
         rest = tail;
     }
@@ -123,7 +129,7 @@ impl fmt::Display for TimeSpan {
 text_value!(
     TimeSpan,
     expected = "a length of time such as 500ms, 5s or 72h",
-    pattern = "^([0-9]+(h|m|s|ms))+$",
+    pattern = "^([0-9]{1,12}(h|m|s|ms))+$",
     length_max = 40
 );
 
@@ -149,6 +155,14 @@ mod tests {
             assert_eq!(span.to_string(), canonical);
             assert_eq!(canonical.parse::<TimeSpan>().unwrap(), span);
         }
+    }
+
+    /// What the API server takes can be read: 40 characters with 12 digits a number.
+    #[test]
+    fn the_longest_span_does_not_overflow() {
+        let longest = "999999999999h".repeat(3);
+        assert!(longest.len() <= 40 && longest.parse::<TimeSpan>().is_ok());
+        assert!("1000000000000h".parse::<TimeSpan>().is_err());
     }
 
     #[test]
