@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use atoll_api::manifest::RegionName;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{
+    Api, DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams, Preconditions,
+};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -69,13 +72,13 @@ impl Hands {
         Api::namespaced_with(self.client.clone(), namespace, &kind.resource())
     }
 
-    /// Makes one object so, unless it is so.
+    /// Makes one object so, unless it is so. Answers whether it was written.
     pub(crate) async fn apply(
         &self,
         declared: &Declared,
         built: &Built,
         children: &Children,
-    ) -> Result<(), PassError> {
+    ) -> Result<bool, PassError> {
         let Built {
             kind,
             name,
@@ -90,14 +93,11 @@ impl Hands {
             && *before == sent
             && *print == fingerprint(meta)
         {
-            return Ok(());
+            return Ok(false);
         }
         let api = self.api(*kind, &declared.namespace);
         let what = format!("{} {name}", kind.name());
-        let is_ours =
-            |owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| {
-                owners.iter().any(|owner| owner.uid == declared.uid)
-            };
+        let is_ours = |owners: &[OwnerReference]| owners.iter().any(|o| o.uid == declared.uid);
         if !known.is_some_and(|meta| is_ours(meta.owner_references.as_deref().unwrap_or_default()))
         {
             // Not among those that carry our labels: perhaps it is somebody else's.
@@ -114,7 +114,41 @@ impl Hands {
         self.metrics.wrote(kind.name());
         self.known()
             .insert(key, (sent, fingerprint(&applied.metadata)));
-        Ok(())
+        Ok(true)
+    }
+
+    /// Gives StatefulSets that lost their labels these back, before a plan is made that does not know of their nodes and
+    /// volumes. Answers whether there were any.
+    pub(crate) async fn label_strays(
+        &self,
+        declared: &Declared,
+        children: &Children,
+    ) -> Result<bool, PassError> {
+        let api = self.api(Kind::StatefulSet, &declared.namespace);
+        let mut found_any = false;
+        for region in declared.here() {
+            let names = declared.names(&region.name);
+            let name = names.object();
+            if !children.leave_traces(&region.name, &name) {
+                continue;
+            }
+            let what = format!("StatefulSet {name}");
+            let found = self.call(&what, api.get_metadata_opt(&name)).await?;
+            let is_ours = |found: &PartialObjectMeta<DynamicObject>| {
+                let mut owners = found.owner_references().iter();
+                owners.any(|owner| owner.uid == declared.uid)
+            };
+            if !found.as_ref().is_some_and(is_ours) {
+                continue;
+            }
+            let patch = Patch::Merge(json!({ "metadata": { "labels": names.labels() } }));
+            let parameters = PatchParams::default();
+            let patching = api.patch_metadata(&name, &parameters, &patch);
+            self.call(&what, patching).await?;
+            self.metrics.wrote(Kind::StatefulSet.name());
+            found_any = true;
+        }
+        Ok(found_any)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (String, u64)>> {

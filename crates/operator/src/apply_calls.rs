@@ -1,5 +1,6 @@
 //! Single calls of the API server: what is asked, how often, and what is made of the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -72,13 +73,11 @@ async fn what_is_so_already_is_not_written_again() {
         refusal(GET, 404, "NotFound"),
         answer(PATCH, live(&built)),
     ]);
-    hands
-        .apply(&declared, &built, &Children::default())
-        .await
-        .unwrap();
+    let applied = hands.apply(&declared, &built, &Children::default()).await;
+    assert!(applied.unwrap(), "it is written");
     let there = children(&built);
     for _ in 0..3 {
-        hands.apply(&declared, &built, &there).await.unwrap();
+        assert!(!hands.apply(&declared, &built, &there).await.unwrap());
     }
     let asked = played.await.unwrap();
     let (uri, body) = &asked[1];
@@ -103,6 +102,35 @@ async fn what_somebody_changed_is_written_again() {
     assert_eq!(played.await.unwrap().len(), 2);
 }
 
+/// Caught: a StatefulSet that lost its labels was written as if there were none, with the nodes and the volumes of a new
+/// one.
+#[tokio::test]
+async fn nodes_that_lost_their_labels_get_these_before_a_plan_is_made() {
+    let declared = declared(STORE);
+    let plan = plan(&declared, &Observed::default());
+    let mut built = build(&declared, &plan).into_iter();
+    let set = built.find(|b| b.kind == Kind::StatefulSet).unwrap();
+    let get = "GET /apis/apps/v1/namespaces/team/statefulsets/shop-eu";
+    let patch = "PATCH /apis/apps/v1/namespaces/team/statefulsets/shop-eu";
+    let (hands, played) = hands(vec![answer(get, live(&set)), answer(patch, live(&set))]);
+    let claim =
+        json!({ "metadata": { "name": "data-shop-eu-0", "labels": { "atoll.dev/region": "eu" } } });
+    let mut there = Children::default();
+    let found = hands.label_strays(&declared, &there).await;
+    assert!(!found.unwrap(), "a region that is new is not asked for");
+    there.claims = vec![Arc::new(serde_json::from_value(claim).unwrap())];
+    assert!(hands.label_strays(&declared, &there).await.unwrap());
+    let asked = played.await.unwrap();
+    let labels = &asked[1].1["metadata"]["labels"];
+    assert_eq!(labels["atoll.dev/store"], "shop");
+    assert_eq!(labels["app.kubernetes.io/managed-by"], "atoll-operator");
+    // Whether the region joined a store that was there is known by this label alone.
+    assert!(labels.get("atoll.dev/joined").is_none());
+    there.metadata = children(&set).metadata;
+    let found = hands.label_strays(&declared, &there).await;
+    assert!(!found.unwrap(), "what is known is not asked for");
+}
+
 #[tokio::test]
 async fn what_belongs_to_somebody_else_is_not_taken() {
     let (declared, built) = account();
@@ -122,7 +150,7 @@ async fn what_belongs_to_somebody_else_is_not_taken() {
 async fn only_what_is_decided_is_removed() {
     let store = STORE.replace("[{ name: eu }]", "[{ name: eu }, { name: us }]");
     let declared = declared(&store);
-    let world = "regions: {eu: {wasMade: true}, us: {}}";
+    let world = "regions: {eu: {wasMade: true, hasVolumes: true}, us: {}}";
     let plan = plan(&declared, &serde_yaml_ng::from_str(world).unwrap());
     let wanted = build(&declared, &plan);
     let meta = |region: &str| {

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use atoll_api::manifest::{Collection, GeoStore, ReplicationLink};
+use atoll_api::manifest::{Collection, GeoStore, RegionName, ReplicationLink};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::kinds::Kind;
-use crate::names::{MANAGED_BY, OPERATOR, STORE};
+use crate::names::{MANAGED_BY, OPERATOR, REGION, STORE};
 
 /// A store, or what cannot be read of it.
 pub(crate) type GuardedStore = DeserializeGuard<GeoStore>;
@@ -250,6 +250,20 @@ fn concerned(whom: (Option<String>, Option<String>)) -> Option<Result<Request, w
         return None;
     };
     Some(Ok(ObjectRef::new(&store).within(&namespace).into()))
+}
+
+impl Children {
+    /// Whether a region was made here, though its StatefulSet is not among those that carry our labels.
+    pub(crate) fn leave_traces(&self, region: &RegionName, stateful_set: &str) -> bool {
+        let is_known =
+            |(kind, name): &(Kind, String)| *kind == Kind::StatefulSet && name == stateful_set;
+        let is_of_region = |labels: &BTreeMap<String, String>| {
+            labels.get(REGION).map(String::as_str) == Some(region.as_str())
+        };
+        !self.metadata.keys().any(is_known)
+            && (self.claims.iter().any(|claim| is_of_region(claim.labels()))
+                || self.pods.iter().any(|pod| is_of_region(pod.labels())))
+    }
 }
 
 impl Caches {

@@ -16,7 +16,7 @@ pub(crate) enum PassError {
     #[error("the API server refuses {what}: {message}")]
     Refused { what: String, message: String },
     /// The API server cannot be asked now.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", words(source))]
     Kube {
         what: String,
         source: Box<kube::Error>,
@@ -49,7 +49,9 @@ impl PassError {
         let what = what.into();
         match source {
             // Invalid, forbidden by a policy, or of a shape that this server does not know.
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+            kube::Error::Api(status)
+                if matches!(status.code, 400 | 403 | 422) || is_unreadable(&status.message) =>
+            {
                 let message = status.message.clone();
                 PassError::Refused { what, message }
             }
@@ -75,6 +77,22 @@ impl PassError {
     }
 }
 
+/// Whether the API server cannot make sense of a field at all, such as an amount of memory in words. It answers 500
+/// then, as if it were its own fault.
+fn is_unreadable(message: &str) -> bool {
+    message.contains("failed to convert new object")
+}
+
+/// What the API server says, without what is only for programs.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            format!("the API server answers {}: {}", status.code, status.message)
+        }
+        error => error.to_string(),
+    }
+}
+
 impl Class {
     /// As a metric's label.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -88,7 +106,8 @@ impl Class {
     /// How long to wait after so many failures in a row.
     pub(crate) fn pause(self, failures: u32) -> Duration {
         let (first, most) = match self {
-            Class::User => (Duration::from_secs(30), Duration::from_secs(300)),
+            // Nobody tells when an object of somebody else's is gone, or a policy changed.
+            Class::User => (Duration::from_secs(5), Duration::from_secs(30)),
             Class::Transient => (Duration::from_secs(1), Duration::from_secs(60)),
             Class::Remote => (Duration::from_secs(2), Duration::from_secs(30)),
         };
@@ -102,11 +121,33 @@ impl Class {
 mod tests {
     use super::*;
 
+    fn answered(code: u16, message: &str) -> PassError {
+        let status = kube::core::Status::failure(message, "").with_code(code);
+        PassError::kube("StatefulSet shop-eu", kube::Error::Api(status.boxed()))
+    }
+
+    /// Caught: every 500 taken for an outage, so that a store with memory in words was tried for ever, and said so in
+    /// a page of words.
+    #[test]
+    fn a_field_that_cannot_be_read_is_the_users() {
+        let told = answered(
+            500,
+            "failed to convert new object (team/shop-eu; apps/v1, Kind=StatefulSet) to proper version: quantities must match",
+        );
+        assert_eq!(told.class(), Class::User);
+        let outage = answered(500, "etcdserver: request timed out");
+        assert_eq!(outage.class(), Class::Transient);
+        assert_eq!(
+            outage.to_string(),
+            "StatefulSet shop-eu: the API server answers 500: etcdserver: request timed out"
+        );
+    }
+
     #[test]
     fn pauses_grow_and_end() {
         let seconds = |class: Class, failures| class.pause(failures).as_secs();
         assert_eq!([1, 2, 3].map(|n| seconds(Class::Transient, n)), [1, 2, 4]);
         assert_eq!(seconds(Class::Remote, 100), 30);
-        assert_eq!(seconds(Class::User, 1), 30);
+        assert_eq!([1, 100].map(|n| seconds(Class::User, n)), [5, 30]);
     }
 }

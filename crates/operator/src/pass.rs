@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atoll_api::manifest::conditions::ConditionReason;
-use atoll_api::manifest::{Collection, GeoStore, GeoStoreStatus};
+use atoll_api::manifest::{Collection, GeoStore, GeoStoreStatus, ReplicationLink};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::error_boundary::InvalidObject;
@@ -59,14 +59,19 @@ impl Tools {
             }
         };
         let children = self.caches.children(&namespace, &name);
+        if self.hands.label_strays(&declared, &children).await? {
+            // Seen as soon as the API server tells of them.
+            return Ok(SOON);
+        }
         let mut observed = seen::objects(&declared, &children);
         ask::ask(&declared, &mut observed, self.settings.timeout).await;
         let plan = plan(&declared, &observed);
-        let mut failures = self.make(&declared, &plan, &children).await;
-        failures.extend(
-            self.act(store, &declared, &observed, &plan, &failures)
-                .await,
-        );
+        let Made {
+            mut failures,
+            are_nodes_as_seen,
+        } = self.make(&declared, &plan, &children).await;
+        let is_time = are_nodes_as_seen && failures.iter().all(|f| f.class() != Class::User);
+        failures.extend(self.act(store, &declared, &observed, &plan, is_time).await);
         let world = World {
             declared: &declared,
             observed: &observed,
@@ -93,38 +98,52 @@ impl Tools {
 
     /// Makes the objects. One that fails does not stop the others, except that no pod is made before all that
     /// it needs.
-    async fn make(&self, declared: &Declared, plan: &Plan, children: &Children) -> Vec<PassError> {
+    async fn make(&self, declared: &Declared, plan: &Plan, children: &Children) -> Made {
         let wanted = build::build(declared, plan);
         let mut failures = Vec::new();
+        let mut are_nodes_as_seen = true;
         let mut failed_regions = Vec::new();
+        // The regions that a store begins with begin together: one that came later would have to join.
+        let is_new = children.stateful_sets.is_empty();
         for built in &wanted {
-            if built.kind == build::Kind::StatefulSet && failed_regions.contains(&built.region) {
+            let is_held = failed_regions.contains(&built.region) || is_new && !failures.is_empty();
+            if built.kind == build::Kind::StatefulSet && is_held {
                 continue;
             }
-            if let Err(failure) = self.hands.apply(declared, built, children).await {
-                failed_regions.push(built.region.clone());
-                if built.region.is_none() {
-                    // Everybody needs it.
-                    failures.push(failure);
-                    return failures;
+            match self.hands.apply(declared, built, children).await {
+                Ok(is_written) => {
+                    are_nodes_as_seen &= !is_written || built.kind != build::Kind::StatefulSet;
                 }
-                failures.push(failure);
+                Err(failure) => {
+                    failures.push(failure);
+                    failed_regions.push(built.region.clone());
+                    if built.region.is_none() {
+                        // Everybody needs it.
+                        return Made {
+                            failures,
+                            are_nodes_as_seen,
+                        };
+                    }
+                }
             }
         }
         let hands = &self.hands;
         let removing = hands.remove_orphans(declared, plan, &wanted, children);
         failures.extend(removing.await.err());
-        failures
+        Made {
+            failures,
+            are_nodes_as_seen,
+        }
     }
 
-    /// Does chores, and the one thing that is next unless the objects are not as they should be.
+    /// Does chores, and when it is time, the one thing that is next.
     async fn act(
         &self,
         store: &GeoStore,
         declared: &Declared,
         observed: &Observed,
         plan: &Plan,
-        failures: &[PassError],
+        is_time: bool,
     ) -> Vec<PassError> {
         let mut failed = Vec::new();
         for chore in &plan.chores {
@@ -133,10 +152,7 @@ impl Tools {
         let Next::Act { action, told } = &plan.next else {
             return failed;
         };
-        if failures
-            .iter()
-            .any(|failure| failure.class() == Class::User)
-        {
+        if !is_time {
             return failed;
         }
         tracing::info!(
@@ -193,11 +209,13 @@ impl Tools {
             let written = self.write_collection(collection, &status);
             failed = failed.or(written.await.err());
         }
-        for link in children
-            .links
-            .iter()
-            .filter_map(|link| link.0.as_ref().ok())
-        {
+        let ours = |link: &&ReplicationLink| {
+            let mut owners = link.owner_references().iter();
+            owners.any(|owner| owner.uid == declared.uid)
+        };
+        let links = children.links.iter();
+        let links = links.filter_map(|link| link.0.as_ref().ok());
+        for link in links.filter(ours) {
             let status = report::of_link(link, &found);
             let (namespace, name) = report::place(link);
             let object = Written {
@@ -295,6 +313,11 @@ impl Tools {
             meta.namespace.clone().unwrap_or_default(),
             meta.name.clone().unwrap_or_default(),
         );
+        // Its status cannot be read either, so what was told is remembered here.
+        let said = format!("{:?} {:?}: {}", meta.uid, meta.generation, told.message);
+        if self.pen.has_told(&said) {
+            return Ok(());
+        }
         let status = report::of_unusable(None, meta.generation, &told, Timestamp::now());
         let object = Written {
             kind: "GeoStore",
@@ -303,8 +326,10 @@ impl Tools {
             name: &name,
         };
         self.pen
-            .write(&self.hands, &object, None, &status, false)
-            .await
+            .write(&self.hands, &object, None, &status, true)
+            .await?;
+        self.pen.tell(said);
+        Ok(())
     }
 
     /// Collections of stores that are not there say so.
@@ -328,6 +353,13 @@ impl Tools {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         rates.forget(&format!("{namespace}/{name}/"));
     }
+}
+
+/// What came of making the objects.
+struct Made {
+    failures: Vec<PassError>,
+    /// Whether no StatefulSet was written: one that was, gives its pods another revision than the plan knows of.
+    are_nodes_as_seen: bool,
 }
 
 /// What a pass is about.

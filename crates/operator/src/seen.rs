@@ -42,14 +42,21 @@ pub(crate) fn objects(declared: &Declared, children: &Children) -> Observed {
             seen.joined = label(JOINED).map(|joined| joined == "true");
         }
     }
+    let begins = format!("{}-", declared.name);
     let ours = children.stateful_sets.iter().filter(|set| {
         let mut owners = set.owner_references().iter();
         owners.any(|owner| owner.uid == declared.uid)
     });
     for set in ours {
-        let Some(region) = region_of(&**set) else {
+        // By its name, which stays; somebody may have changed its labels.
+        let Some(region) = set
+            .name_any()
+            .strip_prefix(&begins)
+            .and_then(|r| r.parse().ok())
+        else {
             continue;
         };
+        let region: RegionName = region;
         let seen = regions.entry(region.clone()).or_default();
         let joined = set.labels().get(JOINED).map(|joined| joined == "true");
         seen.joined = seen.joined.or(joined);

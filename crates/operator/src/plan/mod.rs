@@ -216,10 +216,11 @@ impl World<'_> {
         seen.is_some_and(|seen| seen.objects.is_some() || seen.was_made)
     }
 
-    /// Whether the store is about to be made: nothing of it is here, nor was.
+    /// Whether the store is about to be made: no node of it is here, nor was. Configurations alone make none: the rest
+    /// could not be made yet.
     fn is_new(&self) -> bool {
         let mut seen = self.observed.regions.values();
-        !seen.any(|seen| seen.objects.is_some() || seen.was_made)
+        !seen.any(|seen| seen.objects.is_some() || seen.has_volumes)
     }
 
     /// Whether the region was ever a member, as far as anyone who answers knows.
@@ -396,10 +397,21 @@ fn trouble(world: &World<'_>, region: &RegionName) -> String {
         let names = world.declared.names(region);
         Some(format!("{}: {trouble}", names.pod(pod.ordinal)))
     });
-    match (troubles.next(), &seen.answer) {
-        (Some(trouble), _) => format!(" ({trouble})"),
-        (None, Answer::Silent(why)) => format!(" ({why})"),
-        (None, Answer::Nobody | Answer::Said(_)) => String::new(),
+    let missing = seen.objects.as_ref().filter(|objects| {
+        let is_seen = objects.update_revision.is_some();
+        is_seen && objects.pods.len() < usize::from(objects.replicas)
+    });
+    match (troubles.next(), missing, &seen.answer) {
+        (Some(trouble), _, _) => format!(" ({trouble})"),
+        (None, Some(objects), _) => {
+            let (set, pods) = (world.declared.names(region).object(), objects.pods.len());
+            let all = objects.replicas;
+            format!(
+                " ({pods} of {all} pods are made; `kubectl describe statefulset {set}` says why)"
+            )
+        }
+        (None, None, Answer::Silent(why)) => format!(" ({why})"),
+        (None, None, Answer::Nobody | Answer::Said(_)) => String::new(),
     }
 }
 

@@ -226,7 +226,7 @@ fn a_store_whose_volumes_are_there_is_taken_up_again() {
         "    - { name: us }\n",
         "    - { name: us }\n    - { name: ap }\n",
     );
-    let volumes = "regions: {eu: {wasMade: true}, us: {wasMade: true}, ap: {}}";
+    let volumes = "regions: {eu: {wasMade: true, hasVolumes: true}, us: {wasMade: true, hasVolumes: true}, ap: {}}";
     let again = plan(&declared(&with), &world(volumes));
     let made: Vec<_> = again
         .regions
@@ -235,6 +235,27 @@ fn a_store_whose_volumes_are_there_is_taken_up_again() {
         .collect();
     // What was not there before joins, once the others run and link it.
     assert_eq!(made, [("eu", true), ("us", true)]);
+}
+
+/// Caught: a store of which some objects could be made and some not, because their names were taken: the regions made
+/// later had to join those made first.
+#[test]
+fn a_store_that_is_half_made_is_still_new() {
+    let half = "regions: {eu: {}, us: {wasMade: true, joined: false}}";
+    let again = plan(&declared(STORE), &world(half));
+    let made = again.regions.iter().map(|r| (r.name.as_str(), r.joined));
+    assert_eq!(made.collect::<Vec<_>>(), [("eu", false), ("us", false)]);
+}
+
+/// A StatefulSet whose pods are refused says why, and only there.
+#[test]
+fn pods_that_nobody_makes_are_said() {
+    let none = "regions: {eu: {}, us: {objects: {replicas: 1, updateRevision: new, pods: [], claims: []}}}";
+    let said = next(STORE, none);
+    assert!(
+        said.contains("us (0 of 1 pods are made; `kubectl describe statefulset shop-us` says why)"),
+        "{said}"
+    );
 }
 
 #[test]

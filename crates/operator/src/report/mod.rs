@@ -9,7 +9,7 @@ mod conditions;
 mod links;
 mod regions;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -125,10 +125,15 @@ pub(crate) fn conflict_rates(
         .collect()
 }
 
+/// Most words remembered about objects that cannot be read; beyond, all is said once more.
+const TOLD_MAX: usize = 1000;
+
 /// Writes statuses.
 #[derive(Default)]
 pub(crate) struct Pen {
     written: Mutex<HashMap<String, Instant>>,
+    /// What was said of objects whose status cannot be read back.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl Pen {
@@ -187,6 +192,26 @@ impl Pen {
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
         self.written
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether this was said already, of an object that cannot be read.
+    pub(crate) fn has_told(&self, said: &str) -> bool {
+        self.told().contains(said)
+    }
+
+    /// Remembers what was said of an object that cannot be read.
+    pub(crate) fn tell(&self, said: String) {
+        let mut told = self.told();
+        if told.len() >= TOLD_MAX {
+            told.clear();
+        }
+        told.insert(said);
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.told
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
