@@ -10,7 +10,7 @@
 #   local.sh kubeconfig CLUSTER           the file that reaches it
 #   local.sh cut|heal CLUSTER NODE        takes a machine's network away, gives it back
 #   local.sh crash|start CLUSTER NODE     ends all of a machine's processes at once, starts it again
-#   local.sh inside CLUSTER NODE CMD...   runs a command with the machine's network, also while it is cut off
+#   local.sh inside CLUSTER NODE CMD...   runs a command among the machine's processes, also while it is cut off
 #   local.sh audit CLUSTER                the file with what service accounts ask the API server for
 #   local.sh logs CLUSTER DIRECTORY       copies the logs of its parts
 #   local.sh down CLUSTER                 ends the machines and removes what they left
@@ -140,7 +140,7 @@ heal() { machine "$1" && ip -n "$NETWORK" link set "e2e${address##*.}" up; }
 inside() {
     local name=$1
     shift
-    nsenter --net --mount --target "$(cat "$directory/$name.inner")" "$@"
+    nsenter --net --mount --pid --target "$(cat "$directory/$name.inner")" "$@"
 }
 
 load() {
