@@ -3,7 +3,7 @@
 import json
 
 REGIONS = ("eu", "us", "ap")
-SERVER = "http://shop-{}:7400"
+SERVER = "https://shop-{}:7400"
 
 
 def geostore(regions=REGIONS, topology=None, on_own_machines=True, **spec):

@@ -3,6 +3,7 @@
 Every wait is bounded, by the story's patience at the latest. What is asked and answered goes to the story's log.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -94,6 +95,33 @@ class Story:
                 return None
             raise
 
+    @contextlib.contextmanager
+    def forwarded(self, pod, port):
+        """A pod's port at `127.0.0.1:PORT` of this machine, by `kubectl port-forward`."""
+        command = ["kubectl", "-n", self.namespace, "port-forward", pod, f":{port}"]
+        self.note(f"$ {' '.join(command)}")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
+            try:
+                line = forwarding.stdout.readline()
+                if "Forwarding from 127.0.0.1:" not in line:
+                    raise Failed(f"no port-forward: {line}")
+                yield "127.0.0.1:" + line.split("127.0.0.1:")[1].split()[0]
+            finally:
+                forwarding.terminate()
+
+    # Files, for programs that want some.
+
+    def path(self, name):
+        """Where a file of the story is."""
+        directory = OUTPUT / f"files-{self.name}"
+        directory.mkdir(parents=True, exist_ok=True)
+        return str(directory / name)
+
+    def file(self, name, text):
+        path = self.path(name)
+        pathlib.Path(path).write_text(text, encoding="utf-8")
+        return path
+
     # What the world does.
 
     def node_of(self, pod):
@@ -126,6 +154,14 @@ class Story:
         if not is_so:
             raise Failed(f"not so: {what}")
         self.note(f"# {what}")
+
+    def refusal(self, attempt):
+        """What is said to an attempt that has to fail."""
+        try:
+            answer = attempt()
+        except Failed as failed:
+            return str(failed)
+        raise Failed(f"was not refused: {answer}")
 
     def figure(self, text):
         """Something measured, shown with the story's outcome."""

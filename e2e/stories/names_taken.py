@@ -14,6 +14,7 @@ POD = {
 }
 # In the order in which they are found to be in the way, with what is in them.
 OBJECTS = [
+    ("v1", "Secret", "shop-ca", {"stringData": {"a": "b"}}),
     ("v1", "ServiceAccount", "shop-nodes", {}),
     ("v1", "ConfigMap", "shop-eu", {"data": {"a": "b"}}),
     ("v1", "Service", "shop-us", {"spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]}}),

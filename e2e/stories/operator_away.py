@@ -20,7 +20,7 @@ def tell(story):
         breaks(story)
         story.expect("all of it is broken", all(wanted(story)[what] != before[what] for what in before))
         shop.put(story, "eu", "alone", "without the operator")
-        at_home = "http://localhost:7400"
+        at_home = "https://localhost:7400"
         story.eventually(
             "it is read elsewhere", lambda: story.read("shop-ap-0", at_home, "pages", "alone") == "without the operator"
         )
@@ -38,6 +38,7 @@ def breaks(story):
     """What somebody does who does not know whose these are."""
     story.kubectl("delete", "service", "shop-us", "shop-us-nodes")
     story.kubectl("delete", "configmap", "shop-us")
+    story.kubectl("delete", "secret", "shop-ca", "shop-us-tls")
     story.kubectl("delete", "poddisruptionbudget,networkpolicy", "shop-eu")
     story.kubectl("delete", "replicationlink", "shop.eu.us")
     story.kubectl("label", "statefulset/shop-ap", "atoll.dev/region=elsewhere", "--overwrite")
@@ -66,6 +67,8 @@ def wanted(story):
         "a Service": exists(story, "service/shop-us"),
         "the nodes' Service": exists(story, "service/shop-us-nodes"),
         "a ConfigMap": exists(story, "configmap/shop-us"),
+        "the CA": exists(story, "secret/shop-ca"),
+        "certificates": exists(story, "secret/shop-us-tls"),
         "a budget": exists(story, "poddisruptionbudget/shop-eu"),
         "a NetworkPolicy": exists(story, "networkpolicy/shop-eu"),
         "a link": exists(story, "replicationlink/shop.eu.us"),

@@ -17,8 +17,8 @@ def tell(story):
     try:
         shop.put(story, "eu", "home", "from this side")
         shop.is_read(story, ["us"], "home", "from this side")
-        page = f"http://{address}:7400/v1/collections/pages/keys/home"
-        story.machine("inside", machine, "curl", "-sf", "-m", "10", "-X", "PUT", page, "-H", "content-type: application/json",
+        page = f"https://{address}:7400/v1/collections/pages/keys/home"
+        story.machine("inside", machine, "curl", "-skf", "-m", "10", "-X", "PUT", page, "-H", "content-type: application/json",
                       "-d", '"from the other side"')
         story.eventually("the operator says that a region is away", lambda: shop.condition(story, "Converged")[0] != "True", 90)
         story.figure(f"TopologyConnected while cut: {shop.condition(story, 'TopologyConnected')}")

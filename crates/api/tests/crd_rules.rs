@@ -90,6 +90,7 @@ fn store_cases() -> Vec<Case> {
         with(store(), &[("/spec/regions", regions)])
     };
     let labels = json!({ "podLabels": { "atoll.dev/store": "mine" } });
+    let tls = |value: Value| with(store(), &[("/spec/tls", value)]);
     let small = "a volume cannot shrink";
     let class = "the storage class of a volume never changes";
     let ours = "labels below atoll.dev/";
@@ -167,6 +168,50 @@ fn store_cases() -> Vec<Case> {
             "storeId never changes",
             store(),
             with(store(), &[("/spec/storeId", json!("00000000000000ff"))]),
+        ),
+        after(
+            "tls.mode never changes",
+            store(),
+            with(store(), &[("/spec/tls", json!({ "mode": "Plain" }))]),
+        ),
+        case(
+            "location.endpoint and endpoints begin with",
+            with(
+                store(),
+                &[(
+                    "/spec/regions/0/location",
+                    json!({ "cluster": "west", "endpoint": "http://eu:7400" }),
+                )],
+            ),
+        ),
+        case(
+            "location.endpoint and endpoints begin with",
+            with(
+                store(),
+                &[
+                    ("/spec/tls", json!({ "mode": "Plain" })),
+                    (
+                        "/spec/regions/0/location",
+                        json!({ "cluster": "west", "endpoints": ["http://eu:7400", "https://eu:7401"] }),
+                    ),
+                ],
+            ),
+        ),
+        case(
+            "tls.mode Plain goes without certificates",
+            tls(json!({ "mode": "Plain", "caRevision": 1 })),
+        ),
+        case(
+            "clients that come by plain HTTP show no certificate",
+            tls(json!({ "clients": "Plain", "clientCaSecretRef": { "name": "people" } })),
+        ),
+        case(
+            "caRevision asks the operator for a CA of its own making",
+            tls(json!({ "caRevision": 1, "caSecretRef": { "name": "mine" } })),
+        ),
+        case(
+            "certificateLifetime leaves too little time",
+            tls(json!({ "certificateLifetime": "59m" })),
         ),
         case(
             "order belongs to type Ring",
@@ -389,6 +434,32 @@ fn what_is_right_is_not_refused() {
             &[
                 ("/spec/topology", json!({ "type": "Custom" })),
                 ("/spec/regions", json!([{ "name": "eu" }])),
+            ],
+        ),
+        with(
+            store(),
+            &[
+                (
+                    "/spec/tls",
+                    json!({
+                        "mode": "Mutual", "clients": "Tls", "clientCaSecretRef": { "name": "people" },
+                        "trustedCaSecretRefs": [{ "name": "west" }], "caRevision": 2, "certificateLifetime": "1h",
+                    }),
+                ),
+                (
+                    "/spec/regions/0/location",
+                    json!({ "cluster": "west", "endpoint": "https://eu:7401" }),
+                ),
+            ],
+        ),
+        with(
+            store(),
+            &[
+                ("/spec/tls", json!({ "mode": "Plain" })),
+                (
+                    "/spec/regions/0/location",
+                    json!({ "cluster": "west", "endpoints": ["http://eu:7400"] }),
+                ),
             ],
         ),
         with(

@@ -188,6 +188,8 @@ fn status() -> Status {
             name: "atoll://5bd1e995cafe0001/eu/eu-0".into(),
             certificate_expires: text("2026-01-02T03:04:05.000Z"),
             ca_expires: text("2027-01-02T03:04:05.000Z"),
+            certificate_fingerprint: "5bd1".into(),
+            ca_fingerprints: vec!["cafe".into()],
             refused: 2,
             last_refusal: text("somebody who connects: the other side shows no certificate"),
             problem: text("tls.key: does not fit tls.crt"),

@@ -73,6 +73,14 @@ impl TargetArguments {
         self.output
     }
 
+    /// How servers are connected to.
+    pub(crate) fn dialer(&self) -> Result<Dialer, Failure> {
+        if self.servers.is_empty() {
+            return Ok(Dialer::default());
+        }
+        self.certificates.dialer()
+    }
+
     /// The one server to talk to.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let places = self.places()?;
@@ -102,7 +110,7 @@ impl TargetArguments {
         if self.servers.is_empty() {
             return self.places_of(&control::running()?.ok_or_else(nowhere)?);
         }
-        let dialer = self.certificates.dialer()?;
+        let dialer = self.dialer()?;
         let place = |server: &String| {
             let client = self.connect(server, dialer.clone())?;
             Ok(Place {

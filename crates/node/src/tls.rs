@@ -180,6 +180,8 @@ impl NodeTls {
             name: self.0.me.to_string(),
             certificate_expires: shown(material.certificate_not_after),
             ca_expires: shown(material.ca_not_after),
+            certificate_fingerprint: material.certificate_fingerprint.clone().unwrap_or_default(),
+            ca_fingerprints: material.ca_fingerprints.clone(),
             refused: self.0.refused.load(Ordering::Relaxed),
             last_refusal: last.fault.clone(),
             problem: last.files.as_ref().map(ToString::to_string),

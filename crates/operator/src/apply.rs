@@ -17,7 +17,7 @@ use kube::api::{
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
-use crate::ask;
+use crate::ask::{self, Ways};
 use crate::build::Built;
 use crate::caches::{Children, fingerprint};
 use crate::error::PassError;
@@ -242,6 +242,7 @@ impl Hands {
         &self,
         declared: &Declared,
         observed: &Observed,
+        ways: &Ways,
         chore: &Chore,
     ) -> Result<(), PassError> {
         match chore {
@@ -250,7 +251,7 @@ impl Hands {
                 collections,
             } => {
                 let what = format!("declaring collections to region {region}");
-                let client = self.region(declared, observed, region, &what)?;
+                let client = self.region(declared, observed, ways, region, &what)?;
                 let put = client.put_collections(collections).await;
                 put.map(drop).map_err(|error| PassError::node(what, error))
             }
@@ -273,10 +274,11 @@ impl Hands {
         &self,
         declared: &Declared,
         observed: &Observed,
+        ways: &Ways,
         action: &Action,
         what: &str,
     ) -> Result<(), PassError> {
-        let ask = |region: &RegionName| self.region(declared, observed, region, what);
+        let ask = |region: &RegionName| self.region(declared, observed, ways, region, what);
         let done = match action {
             Action::DeclareTopology { by, declaration } => {
                 ask(by)?.put_topology(declaration).await.map(drop)
@@ -303,12 +305,14 @@ impl Hands {
         &self,
         declared: &Declared,
         observed: &Observed,
+        ways: &Ways,
         region: &RegionName,
         what: &str,
     ) -> Result<atoll_client::Client, PassError> {
         let addresses = ask::addresses(declared, observed, region);
         let addresses: Vec<String> = addresses.into_iter().map(|(_, address)| address).collect();
-        ask::client(&addresses, self.timeout).map_err(|error| PassError::node(what, error))
+        ask::client(&addresses, ways.dialer(region), self.timeout)
+            .map_err(|error| PassError::node(what, error))
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use atoll_api::http::Status;
+use atoll_api::http::{Status, TlsStatus};
 use atoll_api::manifest::{CollectionSettings, RegionName};
-use atoll_client::{Client, ClientError, Settings as ClientSettings};
+use atoll_client::tls::{Credentials, Expected, StoreId};
+use atoll_client::{Client, ClientError, Dialer, Network, Settings as ClientSettings};
 
+use crate::certificates::{Heard, Shown};
 use crate::names;
 use crate::observe::{Answer, Observed, PodSeen, Said};
 use crate::validate::Declared;
@@ -14,12 +16,35 @@ use crate::validate::Declared;
 /// Where a region's nodes are reached from here, by ordinal where it is known.
 type Address = (Option<u8>, String);
 
+/// How nodes of a store are connected to: plainly, or with certificates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ways {
+    pub(crate) tls: Option<(Credentials, StoreId)>,
+}
+
+impl Ways {
+    pub(crate) fn dialer(&self, region: &RegionName) -> Dialer {
+        match &self.tls {
+            None => Dialer::default(),
+            Some((credentials, store)) => {
+                let expected = Expected::Region(*store, region.clone());
+                Dialer::with_tls(Network::Tcp, credentials.clone(), expected)
+            }
+        }
+    }
+}
+
 /// A client of a region.
 ///
 /// # Errors
 /// [`ClientError::InvalidServer`] for no address.
-pub(crate) fn client(addresses: &[String], timeout: Duration) -> Result<Client, ClientError> {
+pub(crate) fn client(
+    addresses: &[String],
+    dialer: Dialer,
+    timeout: Duration,
+) -> Result<Client, ClientError> {
     let settings = ClientSettings {
+        dialer,
         connect_timeout: timeout / 2,
         request_timeout: timeout,
         attempts: 1,
@@ -30,15 +55,21 @@ pub(crate) fn client(addresses: &[String], timeout: Duration) -> Result<Client, 
 }
 
 /// Asks every region, all at once.
-pub(crate) async fn ask(declared: &Declared, observed: &mut Observed, timeout: Duration) {
+pub(crate) async fn ask(
+    declared: &Declared,
+    observed: &mut Observed,
+    ways: &Ways,
+    timeout: Duration,
+) {
     let regions: Vec<RegionName> = observed.regions.keys().cloned().collect();
     let questions = regions.iter().map(|region| {
         let addresses = addresses(declared, observed, region);
+        let dialer = ways.dialer(region);
         async move {
             if addresses.is_empty() {
                 return Answer::Nobody;
             }
-            let answer = tokio::time::timeout(timeout * 2, one(&addresses, timeout));
+            let answer = tokio::time::timeout(timeout * 2, one(&addresses, dialer, timeout));
             match answer.await {
                 Ok(Ok(said)) => Answer::Said(Box::new(said)),
                 Ok(Err(error)) => Answer::Silent(error.to_string()),
@@ -70,12 +101,7 @@ pub(crate) fn addresses(
     let pods = ready.into_iter().chain(others);
     let here = pods.filter_map(|pod| {
         let ip = pod.ip.as_ref()?;
-        let host = if ip.contains(':') {
-            format!("[{ip}]")
-        } else {
-            ip.clone()
-        };
-        Some((Some(pod.ordinal), format!("http://{host}:{}", names::PORT)))
+        Some((Some(pod.ordinal), address(declared, ip)))
     });
     let elsewhere = declared
         .manifest
@@ -87,20 +113,81 @@ pub(crate) fn addresses(
         .collect()
 }
 
+/// Where the operator reaches a node.
+fn address(declared: &Declared, ip: &str) -> String {
+    let (scheme, port) = names::entrance(declared.tls.is_some());
+    if ip.contains(':') {
+        format!("{scheme}://[{ip}]:{port}")
+    } else {
+        format!("{scheme}://{ip}:{port}")
+    }
+}
+
+/// Asks every node of this cluster what it shows and trusts; regions of other clusters were asked.
+pub(crate) async fn certificates(
+    declared: &Declared,
+    observed: &Observed,
+    ways: &Ways,
+    timeout: Duration,
+) -> Heard {
+    let here = observed.regions.iter().filter_map(|(region, seen)| {
+        let objects = seen.objects.as_ref()?;
+        Some(objects.pods.iter().map(move |pod| (region, pod)))
+    });
+    let questions = here.flatten().map(|(region, pod)| async move {
+        let name = declared.names(region).pod(pod.ordinal);
+        let Some(ip) = &pod.ip else {
+            return (name, None);
+        };
+        let asked = client(&[address(declared, ip)], ways.dialer(region), timeout);
+        let status = match asked {
+            Ok(node) => tokio::time::timeout(timeout * 2, node.status()).await,
+            Err(error) => Ok(Err(error)),
+        };
+        let status = status.ok().and_then(Result::ok);
+        (name, status.and_then(|status| shown(status.tls?)))
+    });
+    let elsewhere = declared.manifest.regions.iter();
+    let elsewhere = elsewhere.filter(|region| !declared.is_here(region));
+    let elsewhere = elsewhere.map(|region| {
+        let said = observed.said(&region.name);
+        let shown = said.and_then(|said| shown(said.tls.clone()?));
+        (region.name.to_string(), shown)
+    });
+    Heard {
+        elsewhere: elsewhere.collect(),
+        here: futures_util::future::join_all(questions)
+            .await
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn shown(tls: TlsStatus) -> Option<Shown> {
+    Some(Shown {
+        certificate: tls.certificate_fingerprint,
+        trusts: tls.ca_fingerprints,
+    })
+}
+
 /// Asks a region: whoever answers who leads, and then the leader, who knows most.
-async fn one(addresses: &[Address], timeout: Duration) -> Result<Said, ClientError> {
+async fn one(
+    addresses: &[Address],
+    dialer: Dialer,
+    timeout: Duration,
+) -> Result<Said, ClientError> {
     let all: Vec<String> = addresses
         .iter()
         .map(|(_, address)| address.clone())
         .collect();
-    let any = client(&all, timeout)?;
+    let any = client(&all, dialer.clone(), timeout)?;
     let status = any.status().await?;
     let leads = status.leader.as_deref().and_then(ordinal_in);
     let leader = addresses
         .iter()
         .find(|(ordinal, _)| ordinal.is_some() && *ordinal == leads);
     let asked = match leader {
-        Some((_, address)) => client(std::slice::from_ref(address), timeout)?,
+        Some((_, address)) => client(std::slice::from_ref(address), dialer, timeout)?,
         None => any,
     };
     let status = asked.status().await.unwrap_or(status);
@@ -144,6 +231,7 @@ fn said(status: Status) -> Said {
         connectivity,
         sides,
         clock: Some(status.clock.state),
+        tls: status.tls,
         collections: collections.collect(),
         ..Said::default()
     }

@@ -1,14 +1,14 @@
 //! The loop around passes: who is looked at, when, how many at once; and who of several operators looks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use kube::Client;
-use kube::ResourceExt as _;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -168,6 +168,7 @@ fn tools(
         pen: Default::default(),
         events: Events::new(client.clone(), &settings.identity, settings.timeout),
         rates: Mutex::default(),
+        certificates: Default::default(),
         settings: settings.clone(),
     };
     (tools, requests)
@@ -286,5 +287,11 @@ async fn tidy(tools: Arc<Tools>, stop: CancellationToken) {
         }
         tools.pass_over_collections_without_store().await;
         tools.pen.forget_old();
+        let stores = tools.caches.stores.state();
+        let uids: HashSet<&str> = stores
+            .iter()
+            .filter_map(|store| store.meta().uid.as_deref())
+            .collect();
+        tools.certificates.keep_only(|uid| uids.contains(uid));
     }
 }

@@ -15,6 +15,9 @@ pub(crate) enum PassError {
     /// The API server refuses what is made of the declaration.
     #[error("the API server refuses {what}: {message}")]
     Refused { what: String, message: String },
+    /// Certificates cannot be made, or those that people bring cannot be used.
+    #[error("{message}")]
+    Certificates { message: String },
     /// The API server cannot be asked now.
     #[error("{what}: {}", words(source))]
     Kube {
@@ -62,6 +65,12 @@ impl PassError {
         }
     }
 
+    /// From what is wrong with certificates.
+    pub(crate) fn certificates(message: impl Into<String>) -> PassError {
+        let message = message.into();
+        PassError::Certificates { message }
+    }
+
     /// From a call of a node.
     pub(crate) fn node(what: impl Into<String>, source: ClientError) -> PassError {
         let (what, source) = (what.into(), Box::new(source));
@@ -70,7 +79,9 @@ impl PassError {
 
     pub(crate) fn class(&self) -> Class {
         match self {
-            PassError::NameTaken { .. } | PassError::Refused { .. } => Class::User,
+            PassError::NameTaken { .. }
+            | PassError::Refused { .. }
+            | PassError::Certificates { .. } => Class::User,
             PassError::Kube { .. } | PassError::Late { .. } => Class::Transient,
             PassError::Node { .. } => Class::Remote,
         }

@@ -7,6 +7,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 pub enum Kind {
     /// Nobody: pods run as it, without a token.
     ServiceAccount,
+    /// Certificates and keys.
+    Secret,
     /// The nodes' configurations.
     ConfigMap,
     /// How nodes are found.
@@ -23,8 +25,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order to make them: what others need comes first.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::ServiceAccount,
+        Kind::Secret,
         Kind::ConfigMap,
         Kind::Service,
         Kind::NetworkPolicy,
@@ -37,7 +40,7 @@ impl Kind {
     #[must_use]
     pub const fn api_version(self) -> &'static str {
         match self {
-            Kind::ServiceAccount | Kind::ConfigMap | Kind::Service => "v1",
+            Kind::ServiceAccount | Kind::Secret | Kind::ConfigMap | Kind::Service => "v1",
             Kind::NetworkPolicy => "networking.k8s.io/v1",
             Kind::PodDisruptionBudget => "policy/v1",
             Kind::StatefulSet => "apps/v1",
@@ -50,6 +53,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Kind::ServiceAccount => "ServiceAccount",
+            Kind::Secret => "Secret",
             Kind::ConfigMap => "ConfigMap",
             Kind::Service => "Service",
             Kind::NetworkPolicy => "NetworkPolicy",
@@ -62,6 +66,7 @@ impl Kind {
     const fn plural(self) -> &'static str {
         match self {
             Kind::ServiceAccount => "serviceaccounts",
+            Kind::Secret => "secrets",
             Kind::ConfigMap => "configmaps",
             Kind::Service => "services",
             Kind::NetworkPolicy => "networkpolicies",

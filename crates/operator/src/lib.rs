@@ -12,6 +12,7 @@
 //! moves nodes and regions, and refuses what would lose something. What does not answer is never taken for dead.
 //!
 //! - `names`: labels and names of all that is made
+//! - `certificates`: the CA of each store, and what it signs
 //! - `observe`, `ask`, `caches`: what is there
 //! - `controller`: the loop around it all; `lease`: only one of several operators acts
 //! - `serve`, `metrics`: how the operator itself is watched
@@ -23,6 +24,7 @@ mod apply_calls;
 mod ask;
 pub mod build;
 mod caches;
+mod certificates;
 mod controller;
 mod error;
 mod events;

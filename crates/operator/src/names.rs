@@ -17,9 +17,9 @@ pub(crate) const OPERATOR: &str = "atoll-operator";
 /// The annotation of pods that changes when their configuration calls for a restart.
 pub(crate) const CONFIGURATION: &str = "atoll.dev/configuration";
 
-/// Where clients, and other regions, are answered.
+/// Where clients are answered; without certificates, everybody.
 pub(crate) const PORT: u16 = 7400;
-/// Where the region's other nodes are answered.
+/// Where the region's other nodes are answered; with certificates, all nodes of the store, and administrators.
 pub(crate) const NODE_PORT: u16 = 7401;
 
 /// One region of one store in one namespace.
@@ -28,6 +28,8 @@ pub(crate) struct RegionNames<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) store: &'a str,
     pub(crate) region: &'a RegionName,
+    /// Whether nodes have certificates.
+    pub(crate) has_tls: bool,
 }
 
 impl RegionNames<'_> {
@@ -51,10 +53,42 @@ impl RegionNames<'_> {
         format!("{}-{ordinal}", self.region)
     }
 
-    /// Where one node is reached, by clients and other regions, or by its neighbours.
-    pub(crate) fn address(&self, ordinal: u8, port: u16) -> String {
+    /// Of the Secret with its nodes' certificates.
+    pub(crate) fn certificates(&self) -> String {
+        format!("{}-tls", self.object())
+    }
+
+    /// Where one node is reached by its neighbours.
+    pub(crate) fn node_address(&self, ordinal: u8) -> String {
+        self.address(ordinal, NODE_PORT)
+    }
+
+    /// Where one node is reached by other regions.
+    pub(crate) fn endpoint(&self, ordinal: u8) -> String {
+        self.address(ordinal, entrance(self.has_tls).1)
+    }
+
+    fn address(&self, ordinal: u8, port: u16) -> String {
         let (pod, service) = (self.pod(ordinal), self.nodes_service());
-        format!("http://{pod}.{service}.{}.svc:{port}", self.namespace)
+        let (scheme, _) = entrance(self.has_tls);
+        format!("{scheme}://{pod}.{service}.{}.svc:{port}", self.namespace)
+    }
+
+    /// By which clients know one node: its Service, itself, and a port-forward.
+    pub(crate) fn hosts(&self, ordinal: u8) -> Vec<String> {
+        let service = self.object();
+        let node = format!("{}.{}", self.pod(ordinal), self.nodes_service());
+        let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        for name in [service, node] {
+            let whole = format!("{name}.{}", self.namespace);
+            hosts.extend([
+                format!("{whole}.svc.cluster.local"),
+                format!("{whole}.svc"),
+                whole,
+                name,
+            ]);
+        }
+        hosts
     }
 
     /// Labels by which its pods are found; they never change.
@@ -75,6 +109,37 @@ impl RegionNames<'_> {
         labels.extend(store_labels(self.store));
         labels
     }
+}
+
+/// How nodes and administrators reach a node: the scheme, and the port.
+pub(crate) const fn entrance(has_tls: bool) -> (&'static str, u16) {
+    if has_tls {
+        ("https", NODE_PORT)
+    } else {
+        ("http", PORT)
+    }
+}
+
+/// Of the Secret with a store's CA.
+pub(crate) fn ca(store: &str) -> String {
+    format!("{store}-ca")
+}
+
+/// Of the Secret with the operator's own certificate.
+pub(crate) fn operator(store: &str) -> String {
+    format!("{store}-operator")
+}
+
+/// Of the ConfigMap with what clients are to trust. No region's object has a dot in its name.
+pub(crate) fn bundle(store: &str) -> String {
+    format!("{store}-ca.crt")
+}
+
+/// The host of an address.
+pub(crate) fn host(address: &str) -> Option<String> {
+    let uri: http::Uri = address.parse().ok()?;
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some(host.to_owned())
 }
 
 /// Labels of what belongs to a store as a whole.
@@ -128,12 +193,21 @@ mod tests {
             namespace: "team",
             store: "shop",
             region: &region,
+            has_tls: true,
         };
         assert_eq!(names.pod(0), "shop-eu-0");
+        let node = "https://shop-eu-1.shop-eu-nodes.team.svc:7401";
         assert_eq!(
-            names.address(1, NODE_PORT),
-            "http://shop-eu-1.shop-eu-nodes.team.svc:7401"
+            (names.node_address(1).as_str(), names.endpoint(1).as_str()),
+            (node, node)
         );
+        let plain = RegionNames {
+            has_tls: false,
+            ..names.clone()
+        };
+        let node = "http://shop-eu-1.shop-eu-nodes.team.svc:740";
+        assert_eq!(plain.node_address(1), format!("{node}1"));
+        assert_eq!(plain.endpoint(1), format!("{node}0"));
         assert_eq!(ordinal(&names.node(4)), Some(4));
         assert_eq!(link("shop", "eu-west", "us"), "shop.eu-west.us");
     }
@@ -153,10 +227,11 @@ mod tests {
             namespace: "team",
             store: &store,
             region: &region,
+            has_tls: true,
         };
         // Kubernetes appends 11 characters to a StatefulSet's name for the revision, in a label of 63.
         assert!(names.object().len() + 11 <= 63);
-        assert!(names.nodes_service().len() <= 63);
+        assert!(names.nodes_service().len() <= 63 && names.certificates().len() <= 253);
         assert!(names.pod(4).len() <= 63);
     }
 }

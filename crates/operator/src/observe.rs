@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use atoll_api::http::{
     ClockState, ConnectivityState, JoinProgress, LinkStatus, MemberState, MemberStatus, NodeStatus,
-    TopologyStatus,
+    TlsStatus, TopologyStatus,
 };
 use atoll_api::manifest::{ByteSize, CollectionSettings, RegionName};
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,8 @@ pub struct Said {
     pub sides: Vec<Vec<String>>,
     /// Its clock.
     pub clock: Option<ClockState>,
+    /// Its certificates.
+    pub tls: Option<TlsStatus>,
     /// Its collections.
     pub collections: Vec<CollectionSettings>,
     /// The members of the store, as it knows them.

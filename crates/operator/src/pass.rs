@@ -10,7 +10,9 @@ use kube::ResourceExt as _;
 use kube::core::error_boundary::InvalidObject;
 
 use crate::apply::Hands;
+use crate::ask::{self, Ways};
 use crate::caches::{Caches, Children};
+use crate::certificates::{Arranged, Certificates};
 use crate::error::{Class, PassError};
 use crate::events::Events;
 use crate::observe::Observed;
@@ -19,7 +21,7 @@ use crate::rate::Rates;
 use crate::report::{self, Found, Pen, Written};
 use crate::settings::Settings;
 use crate::validate::{Declared, Verdict, validate};
-use crate::{ask, build, seen};
+use crate::{build, seen};
 
 /// How soon a store is looked at again while something is under way.
 const SOON: Duration = Duration::from_secs(2);
@@ -32,6 +34,7 @@ pub(crate) struct Tools {
     pub(crate) pen: Pen,
     pub(crate) events: Events,
     pub(crate) rates: Mutex<Rates>,
+    pub(crate) certificates: Certificates,
 }
 
 impl Tools {
@@ -64,18 +67,37 @@ impl Tools {
             return Ok(SOON);
         }
         let mut observed = seen::objects(&declared, &children);
-        ask::ask(&declared, &mut observed, self.settings.timeout).await;
-        let plan = plan(&declared, &observed);
-        let Made {
-            mut failures,
-            are_nodes_as_seen,
-        } = self.make(&declared, &plan, &children).await;
-        let is_time = are_nodes_as_seen && failures.iter().all(|f| f.class() != Class::User);
-        failures.extend(self.act(store, &declared, &observed, &plan, is_time).await);
+        let (opened, mut failures) = match self.open_certificates(&declared, &children).await {
+            Ok(opened) => (opened, Vec::new()),
+            Err(failure) => (None, vec![failure]),
+        };
+        let ways = Ways::of(&declared, opened.as_ref());
+        let (mut plan, mut arranged) = (plan(&declared, &observed), None);
+        // Without certificates nobody would answer, and no node could start.
+        if declared.tls.is_none() || opened.is_some() {
+            ask::ask(&declared, &mut observed, &ways, self.settings.timeout).await;
+            plan = crate::plan::plan(&declared, &observed);
+            let opened = opened.as_ref();
+            let arranging = self.arrange_certificates(&declared, &observed, &plan, opened, &ways);
+            match arranging.await {
+                Ok(certificates) => arranged = certificates,
+                Err(failure) => failures.push(failure),
+            }
+            let made = self.make(&declared, &plan, arranged.as_ref(), &children);
+            let Made {
+                failures: failed,
+                are_nodes_as_seen,
+            } = made.await;
+            failures.extend(failed);
+            let is_time = are_nodes_as_seen && failures.iter().all(|f| f.class() != Class::User);
+            let acting = self.act(store, &declared, &observed, &ways, &plan, is_time);
+            failures.extend(acting.await);
+        }
         let world = World {
             declared: &declared,
             observed: &observed,
             plan: &plan,
+            arranged: arranged.as_ref(),
             children: &children,
             collections: &collections,
             verdicts: &verdicts,
@@ -83,13 +105,15 @@ impl Tools {
         let failed = self.report(store, &world, &failures).await;
         match failures.into_iter().next().or(failed) {
             Some(failure) => Err(failure),
-            None => Ok(self.again(&plan, &observed)),
+            None => Ok(self.again(&plan, arranged.as_ref(), &observed)),
         }
     }
 
     /// When to look again. Of nodes that answer nobody yet, the API server tells when they do.
-    fn again(&self, plan: &Plan, observed: &Observed) -> Duration {
-        let is_settled = matches!(plan.next, Next::Nothing) && plan.chores.is_empty();
+    fn again(&self, plan: &Plan, arranged: Option<&Arranged>, observed: &Observed) -> Duration {
+        let is_changing = arranged.is_some_and(|arranged| arranged.progress.is_some());
+        let is_settled =
+            matches!(plan.next, Next::Nothing) && plan.chores.is_empty() && !is_changing;
         if is_settled || observed.answering().next().is_none() {
             return self.settings.look_every;
         }
@@ -98,8 +122,16 @@ impl Tools {
 
     /// Makes the objects. One that fails does not stop the others, except that no pod is made before all that
     /// it needs.
-    async fn make(&self, declared: &Declared, plan: &Plan, children: &Children) -> Made {
-        let wanted = build::build(declared, plan);
+    async fn make(
+        &self,
+        declared: &Declared,
+        plan: &Plan,
+        arranged: Option<&Arranged>,
+        children: &Children,
+    ) -> Made {
+        let mut wanted = arranged.map_or_else(Vec::new, |arranged| arranged.objects(declared));
+        wanted.extend(build::build(declared, plan));
+        wanted.sort_by_key(|built| built.kind);
         let mut failures = Vec::new();
         let mut are_nodes_as_seen = true;
         let mut failed_regions = Vec::new();
@@ -127,6 +159,13 @@ impl Tools {
                 }
             }
         }
+        if declared.tls.is_some() && arranged.is_none() {
+            // Nobody knows which Secrets are needed.
+            return Made {
+                failures,
+                are_nodes_as_seen,
+            };
+        }
         let hands = &self.hands;
         let removing = hands.remove_orphans(declared, plan, &wanted, children);
         failures.extend(removing.await.err());
@@ -142,12 +181,14 @@ impl Tools {
         store: &GeoStore,
         declared: &Declared,
         observed: &Observed,
+        ways: &Ways,
         plan: &Plan,
         is_time: bool,
     ) -> Vec<PassError> {
         let mut failed = Vec::new();
         for chore in &plan.chores {
-            failed.extend(self.hands.chore(declared, observed, chore).await.err());
+            let doing = self.hands.chore(declared, observed, ways, chore);
+            failed.extend(doing.await.err());
         }
         let Next::Act { action, told } = &plan.next else {
             return failed;
@@ -161,7 +202,9 @@ impl Tools {
             "{}",
             told.message
         );
-        let acting = self.hands.act(declared, observed, action, &told.message);
+        let acting = self
+            .hands
+            .act(declared, observed, ways, action, &told.message);
         match acting.await {
             Ok(()) => {
                 self.hands.metrics.acted(told.reason.as_str());
@@ -182,6 +225,7 @@ impl Tools {
             declared,
             observed,
             plan,
+            arranged,
             children,
             collections,
             verdicts,
@@ -192,6 +236,7 @@ impl Tools {
             declared,
             observed,
             plan,
+            arranged: *arranged,
             failures,
             conflicts: &conflicts,
             now: Timestamp::now(),
@@ -367,6 +412,7 @@ struct World<'a> {
     declared: &'a Declared,
     observed: &'a Observed,
     plan: &'a Plan,
+    arranged: Option<&'a Arranged>,
     children: &'a Children,
     collections: &'a [Arc<Collection>],
     verdicts: &'a [Verdict],

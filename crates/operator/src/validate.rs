@@ -1,13 +1,19 @@
 //! Validate: from objects as people wrote them to a store that makes sense as a whole, or to all that is wrong.
 
+use atoll_api::certificate::StoreId;
 use atoll_api::manifest::{
-    Collection, CollectionSettings, DeclaredRegion, DeletionPolicy, GeoStore, ManifestError,
-    RegionName, StoreManifest, UpdateStrategySpec, declare_collections, declare_store,
+    ClientTls, Collection, CollectionSettings, DeclaredRegion, DeletionPolicy, Endpoint, GeoStore,
+    ManifestError, RegionName, SecretRef, StoreManifest, TimeSpan, TlsMode, TlsSpec,
+    UpdateStrategySpec, declare_collections, declare_store,
 };
 use kube::ResourceExt as _;
 
 use crate::names;
 use crate::settings::Settings;
+
+/// How long certificates are valid.
+const LIFETIME_DEFAULT: TimeSpan = TimeSpan::from_hours(2160);
+const LIFETIME_MAX: TimeSpan = TimeSpan::from_hours(10 * 365 * 24);
 
 /// A store that makes sense.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +38,25 @@ pub struct Declared {
     pub collections: Vec<CollectionSettings>,
     /// The name of this cluster.
     pub cluster: Option<String>,
+    /// The certificates; absent: everybody talks plainly.
+    pub tls: Option<DeclaredTls>,
+}
+
+/// The certificates of a store that has some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredTls {
+    /// How clients talk to nodes.
+    pub clients: ClientTls,
+    /// The Secret with the CAs of clients, which must then show a certificate.
+    pub client_ca: Option<String>,
+    /// The Secret with the user's own CA.
+    pub ca: Option<String>,
+    /// The Secrets with CAs of other clusters.
+    pub trusted: Vec<String>,
+    /// Rises when the operator's CA is to be replaced.
+    pub ca_revision: u32,
+    /// How long certificates are valid.
+    pub lifetime_seconds: i64,
 }
 
 /// Whether a collection makes sense.
@@ -54,20 +79,15 @@ pub(crate) fn validate(
     let namespace = store.namespace().unwrap_or_default();
     let name = store.name_any();
     let unnamed = |error: atoll_api::manifest::InvalidName| {
-        vec![ManifestError {
-            place: Default::default(),
-            field: "metadata.name".to_owned(),
-            fault: atoll_api::manifest::DecodeFault::Invalid {
-                message: error.to_string(),
-            }
-            .into(),
-        }]
+        vec![invalid("metadata.name".to_owned(), error.to_string())]
     };
     let manifest = declare_store(
         name.parse().map_err(unnamed)?,
         Some(namespace.clone()),
         &store.spec,
     )?;
+    let tls = declare_tls(store.spec.tls.as_ref());
+    check_endpoints(&manifest, tls.is_some())?;
     let regions: Vec<RegionName> = manifest.regions.iter().map(|r| r.name.clone()).collect();
     let verdicts = collections
         .iter()
@@ -100,8 +120,68 @@ pub(crate) fn validate(
         namespace,
         name,
         manifest,
+        tls,
     };
     Ok((declared, told))
+}
+
+fn invalid(field: String, message: String) -> ManifestError {
+    ManifestError {
+        place: Default::default(),
+        field,
+        fault: atoll_api::manifest::DecodeFault::Invalid { message }.into(),
+    }
+}
+
+fn declare_tls(spec: Option<&TlsSpec>) -> Option<DeclaredTls> {
+    if TlsSpec::mode_of(spec) == TlsMode::Plain {
+        return None;
+    }
+    let TlsSpec {
+        mode: _,
+        clients,
+        client_ca_secret_ref,
+        ca_secret_ref,
+        trusted_ca_secret_refs,
+        ca_revision,
+        certificate_lifetime,
+    } = spec.cloned().unwrap_or_default();
+    let name = |secret: SecretRef| secret.name;
+    let lifetime = certificate_lifetime.unwrap_or(LIFETIME_DEFAULT);
+    let lifetime = lifetime.clamp(TimeSpan::from_hours(1), LIFETIME_MAX);
+    Some(DeclaredTls {
+        clients: clients.unwrap_or_default(),
+        client_ca: client_ca_secret_ref.map(name),
+        ca: ca_secret_ref.map(name),
+        trusted: trusted_ca_secret_refs
+            .unwrap_or_default()
+            .into_iter()
+            .map(name)
+            .collect(),
+        ca_revision: ca_revision.unwrap_or_default(),
+        lifetime_seconds: i64::try_from(lifetime.as_duration().as_secs()).unwrap_or(i64::MAX),
+    })
+}
+
+/// Nodes with certificates do not talk to nodes without.
+fn check_endpoints(manifest: &StoreManifest, has_tls: bool) -> Result<(), Vec<ManifestError>> {
+    let scheme = if has_tls { "https://" } else { "http://" };
+    let mut wrong = Vec::new();
+    for (at, region) in manifest.regions.iter().enumerate() {
+        let Some(location) = &region.location else {
+            continue;
+        };
+        let several = location.endpoints.iter().flatten();
+        let fits = |endpoint: &&Endpoint| !endpoint.as_str().starts_with(scheme);
+        if let Some(endpoint) = location.endpoint.iter().chain(several).find(fits) {
+            let field = format!("spec.regions[{at}].location");
+            wrong.push(invalid(
+                field,
+                format!("{endpoint} does not begin with {scheme}, as spec.tls.mode demands"),
+            ));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 fn judge(
@@ -164,7 +244,7 @@ impl Declared {
         }
         let names = self.names(&region.name);
         (0..region.replicas.get())
-            .map(|ordinal| names.address(ordinal, names::PORT))
+            .map(|ordinal| names.endpoint(ordinal))
             .collect()
     }
 
@@ -173,6 +253,13 @@ impl Declared {
             namespace: &self.namespace,
             store: &self.name,
             region,
+            has_tls: self.tls.is_some(),
         }
+    }
+
+    /// The store's id, as certificates name it.
+    pub(crate) fn store(&self) -> StoreId {
+        // The API server checked it, or it was made here.
+        self.store_id.parse().unwrap_or(StoreId(0))
     }
 }

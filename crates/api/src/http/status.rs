@@ -66,6 +66,12 @@ pub struct TlsStatus {
     /// When the first of the trusted CAs is over that are not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_expires: Option<String>,
+    /// The certificate that it shows: SHA-256 of its DER form, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub certificate_fingerprint: String,
+    /// The CAs that it trusts, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ca_fingerprints: Vec<String>,
     /// Connections and requests that were refused for a certificate, at either end, since the node started.
     pub refused: u64,
     /// The last of them: who it was, why, and what to do.

@@ -125,6 +125,14 @@ words! {
         NoTls,
         /// Certificates are being made.
         Issuing,
+        /// Certificates are valid, and renewed in time.
+        Issued,
+        /// A new CA takes the place of the old one.
+        ChangingCa,
+        /// A CA, or a bundle of CAs, that a Secret is to hold cannot be used.
+        CaNotUsable,
+        /// A node does not use its certificates as they are now.
+        NotTaken,
         /// Volumes are there.
         VolumesBound,
         /// Volumes are not there yet.

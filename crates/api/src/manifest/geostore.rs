@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::names::RegionName;
 use super::template::NodeTemplate;
 use super::time_span::TimeSpan;
+use super::tls::TlsSpec;
 
 /// A geo-distributed, multi-leader store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +112,9 @@ pub struct GeoStoreSpec {
     /// What holds for every region's nodes unless the region says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<NodeTemplate>,
+    /// How nodes, clients and the operator talk. Default: by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
     /// What the store is expected to keep to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<ObjectivesSpec>,
@@ -287,7 +291,7 @@ pub struct Location {
     /// The Kubernetes cluster that runs the region.
     #[cfg_attr(feature = "k8s", schemars(length(min = 1, max = 253)))]
     pub cluster: String,
-    /// Where the other clusters reach one of the region's nodes, such as `https://eu.example.org:7400`.
+    /// Where the other clusters reach one of the region's nodes, such as `https://eu.example.org:7401`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// Where they reach several of them, tried in turn.

@@ -39,6 +39,7 @@ mod status;
 mod template;
 mod text;
 mod time_span;
+mod tls;
 
 pub use byte_size::{ByteSize, InvalidByteSize};
 #[cfg(feature = "k8s")]
@@ -72,6 +73,7 @@ pub use status::{
 };
 pub use template::{NodeTemplate, StorageTemplate};
 pub use time_span::{InvalidTimeSpan, TimeSpan};
+pub use tls::{ClientTls, SecretRef, TlsMode, TlsSpec};
 
 /// The API group and version of every Atoll document.
 pub const API_VERSION: &str = "atoll.dev/v1alpha1";

@@ -30,6 +30,7 @@ pub(crate) fn declare(document: &StoreDocument, report: &mut Report) -> Option<S
         store_id: _,
         deletion_policy: _,
         update_strategy: _,
+        tls: _,
         template,
         objectives,
         retention,

@@ -94,6 +94,48 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         kind: "GeoStore",
+        path: "spec",
+        rule: "(has(self.tls) && has(self.tls.mode) ? self.tls.mode : 'Mutual') == (has(oldSelf.tls) && has(oldSelf.tls.mode) ? oldSelf.tls.mode : 'Mutual')",
+        message: "tls.mode never changes, because nodes with certificates and nodes without do not talk to each other: take the change back, or make a new store and copy with atoll export and atoll import",
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec",
+        rule: "self.regions.all(r, !has(r.location) || !has(r.location.endpoint) || r.location.endpoint.startsWith('https:') == ((has(self.tls) && has(self.tls.mode) ? self.tls.mode : 'Mutual') == 'Mutual'))",
+        message: ENDPOINTS_FIT_MESSAGE,
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec",
+        rule: "self.regions.all(r, !has(r.location) || !has(r.location.endpoints) || r.location.endpoints.all(e, e.startsWith('https:') == ((has(self.tls) && has(self.tls.mode) ? self.tls.mode : 'Mutual') == 'Mutual')))",
+        message: ENDPOINTS_FIT_MESSAGE,
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec.tls",
+        rule: "!has(self.mode) || self.mode != 'Plain' || !(has(self.clients) && self.clients == 'Tls' || has(self.clientCaSecretRef) || has(self.caSecretRef) || has(self.trustedCaSecretRefs) || has(self.caRevision) || has(self.certificateLifetime))",
+        message: "tls.mode Plain goes without certificates: remove the other fields of tls, or the mode",
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec.tls",
+        rule: "!has(self.clientCaSecretRef) || !has(self.clients) || self.clients == 'Tls'",
+        message: "clients that come by plain HTTP show no certificate: remove clientCaSecretRef, or clients",
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec.tls",
+        rule: "!has(self.caSecretRef) || !has(self.caRevision)",
+        message: "caRevision asks the operator for a CA of its own making: remove it, and write your new CA into the Secret",
+    },
+    Rule {
+        kind: "GeoStore",
+        path: "spec.tls",
+        rule: "!has(self.certificateLifetime) || duration(self.certificateLifetime) >= duration('1h')",
+        message: "certificateLifetime leaves too little time to renew: write at least 1h",
+    },
+    Rule {
+        kind: "GeoStore",
         path: "spec.topology",
         rule: "self.type == 'Ring' || !has(self.order)",
         message: "order belongs to type Ring: remove it, or change the type",
@@ -244,6 +286,7 @@ pub(crate) const RULES: &[Rule] = &[
     },
 ];
 
+const ENDPOINTS_FIT_MESSAGE: &str = "location.endpoint and endpoints begin with https:// where nodes have certificates, and with http:// in tls.mode Plain: correct them";
 const STORAGE_GROWS: &str = "!has(oldSelf.size) || (has(self.size) && quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0)";
 const STORAGE_GROWS_MESSAGE: &str = "a volume cannot shrink: write at least the size before";
 const CLASS_STAYS: &str = "!has(oldSelf.storageClassName) || (has(self.storageClassName) && self.storageClassName == oldSelf.storageClassName)";

@@ -275,6 +275,8 @@ fn tls_status() -> Shape {
         vec![
             ("certificateExpires", time()),
             ("caExpires", time()),
+            ("certificateFingerprint", text()),
+            ("caFingerprints", list(&text())),
             ("lastRefusal", text()),
             ("problem", text()),
         ],

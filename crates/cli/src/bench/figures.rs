@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use atoll_api::http::ChangesQuery;
-use atoll_client::{Changes, Connection};
+use atoll_client::{Changes, Connection, Dialer};
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
@@ -43,6 +43,7 @@ pub(crate) async fn load(
     duration: Duration,
 ) -> Result<Costed, Failure> {
     let load = Load {
+        dialer: Dialer::default(),
         servers: cluster.servers(),
         connections,
         duration,
@@ -67,6 +68,7 @@ pub(crate) async fn one_connection(
 ) -> Result<Outcome, Failure> {
     let servers = cluster.servers().into_iter().take(1).collect();
     let load = Load {
+        dialer: Dialer::default(),
         servers,
         connections: 1,
         duration,

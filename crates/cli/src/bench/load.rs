@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use atoll_client::{ClientError, Connection};
+use atoll_client::{ClientError, Connection, Dialer};
 use hdrhistogram::Histogram;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
@@ -21,6 +21,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Load {
     /// Connections are spread over them evenly.
     pub(crate) servers: Vec<String>,
+    /// How they are connected to.
+    pub(crate) dialer: Dialer,
     pub(crate) connections: usize,
     pub(crate) duration: Duration,
     pub(crate) work: Work,
@@ -48,7 +50,8 @@ impl Load {
         let mut connections = JoinSet::new();
         for index in 0..self.connections {
             let server = self.servers[index % self.servers.len()].clone();
-            connections.spawn(send(server, index, self.work.clone(), end));
+            let (dialer, work) = (self.dialer.clone(), self.work.clone());
+            connections.spawn(send(dialer, server, index, work, end));
         }
         let mut all = Outcome::new()?;
         while let Some(ended) = connections.join_next().await {
@@ -60,10 +63,16 @@ impl Load {
     }
 }
 
-async fn send(server: String, index: usize, work: Work, end: Instant) -> Result<Outcome, Failure> {
+async fn send(
+    dialer: Dialer,
+    server: String,
+    index: usize,
+    work: Work,
+    end: Instant,
+) -> Result<Outcome, Failure> {
     let mut rng = SmallRng::seed_from_u64(index as u64);
     let mut outcome = Outcome::new()?;
-    let mut connection = Connection::open(&server, REQUEST_TIMEOUT).await?;
+    let mut connection = Connection::open_in(&dialer, &server, REQUEST_TIMEOUT).await?;
     let mut number = 0;
     while Instant::now() < end {
         let shot = work.shot(index, number, &mut rng);
@@ -76,7 +85,7 @@ async fn send(server: String, index: usize, work: Work, end: Instant) -> Result<
             Ok(answer) => outcome.refused(answer.status, &answer.body),
             Err(error) => {
                 outcome.failed(&error);
-                connection = Connection::open(&server, REQUEST_TIMEOUT).await?;
+                connection = Connection::open_in(&dialer, &server, REQUEST_TIMEOUT).await?;
             }
         }
         number += 1;

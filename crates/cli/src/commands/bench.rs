@@ -83,6 +83,7 @@ impl BenchCommand {
         let places = target.regions().await?;
         let pids = self.pids()?;
         let load = Load {
+            dialer: target.dialer()?,
             servers: places
                 .iter()
                 .map(|place| place.client.server().to_owned())

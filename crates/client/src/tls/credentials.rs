@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
 use tokio::sync::watch;
 
 use super::fault::TlsFault;
+use super::fingerprint::fingerprint;
 use super::validity::not_after;
 use super::verify::{Expected, Verifier, name_of};
 
@@ -98,6 +99,10 @@ pub struct Material {
     pub certificate_not_after: Option<i64>,
     /// When the first of the CAs ends that are not over yet; the last one's end when all are.
     pub ca_not_after: Option<i64>,
+    /// Of the certificate; absent when none is shown.
+    pub certificate_fingerprint: Option<String>,
+    /// Of the CAs.
+    pub ca_fingerprints: Vec<String>,
 }
 
 impl Credentials {
@@ -245,12 +250,16 @@ impl Material {
         must_name: Option<&CertificateName>,
     ) -> Result<Material, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let (roots, ca_not_after) = read_roots(&pem.ca, &names.ca)?;
+        let Roots {
+            roots,
+            not_after: ca_not_after,
+            fingerprints: ca_fingerprints,
+        } = read_roots(&pem.ca, &names.ca)?;
         let peers = verifier(&roots, &provider, false, &names.ca)?;
         let clients = match &pem.client_ca {
             None => None,
             Some(pem) => {
-                let (roots, _) = read_roots(pem, &names.client_ca)?;
+                let Roots { roots, .. } = read_roots(pem, &names.client_ca)?;
                 Some(verifier(&roots, &provider, true, &names.client_ca)?)
             }
         };
@@ -263,6 +272,8 @@ impl Material {
         let leaf = identity.as_ref().and_then(|identity| identity.cert.first());
         let material = Material {
             certificate_not_after: leaf.and_then(|leaf| not_after(leaf)),
+            certificate_fingerprint: leaf.map(|leaf| fingerprint(leaf)),
+            ca_fingerprints,
             provider,
             roots,
             peers,
@@ -419,16 +430,23 @@ impl Protocols {
     }
 }
 
-fn read_roots(pem: &[u8], what: &str) -> Result<(Arc<RootCertStore>, Option<i64>), TlsError> {
+struct Roots {
+    roots: Arc<RootCertStore>,
+    not_after: Option<i64>,
+    fingerprints: Vec<String>,
+}
+
+fn read_roots(pem: &[u8], what: &str) -> Result<Roots, TlsError> {
     let wrong = |problem: String| TlsError {
         what: what.to_owned(),
         problem,
     };
     let mut roots = RootCertStore::empty();
-    let mut ends = Vec::new();
+    let (mut ends, mut fingerprints) = (Vec::new(), Vec::new());
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| wrong(format!("is no PEM file: {error}")))?;
         ends.extend(not_after(&certificate));
+        fingerprints.push(fingerprint(&certificate));
         let added = roots.add(certificate);
         added.map_err(|error| wrong(format!("holds a CA that cannot be used: {error}")))?;
     }
@@ -437,7 +455,11 @@ fn read_roots(pem: &[u8], what: &str) -> Result<(Arc<RootCertStore>, Option<i64>
     }
     let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
     let next = ends.iter().filter(|end| **end > now).min();
-    Ok((Arc::new(roots), next.or(ends.iter().max()).copied()))
+    Ok(Roots {
+        roots: Arc::new(roots),
+        not_after: next.or(ends.iter().max()).copied(),
+        fingerprints,
+    })
 }
 
 fn verifier(

@@ -10,6 +10,7 @@
 
 mod credentials;
 mod fault;
+mod fingerprint;
 mod validity;
 mod verify;
 
@@ -17,6 +18,7 @@ pub use self::credentials::{
     ClientCertificates, Credentials, Material, Protocols, TlsError, TlsFiles, TlsPem,
 };
 pub use self::fault::{TlsFault, TlsFaultKind};
+pub use self::fingerprint::fingerprint;
 pub use self::validity::not_after;
 pub use self::verify::{Expected, name_of};
 pub use atoll_api::certificate::{CertificateName, StoreId};

@@ -19,5 +19,12 @@ pub(super) fn build(parts: &Parts<'_>) -> (Built, String) {
     let rest = json!({ "data": files });
     let built = parts.object(Kind::ConfigMap, parts.names.object(), &labels, rest);
     let settings = node_config::settings(parts).to_string();
-    (built, crate::names::fingerprint(&settings))
+    // How clients come, likewise; of the rest of TLS, the files change while nodes run.
+    let tls = parts.declared.tls.as_ref();
+    let clients = tls.map(|tls| (tls.clients, tls.client_ca.is_some()));
+    let clients = clients.map_or_else(String::new, |clients| format!("{clients:?}"));
+    (
+        built,
+        crate::names::fingerprint(&format!("{settings}{clients}")),
+    )
 }

@@ -8,13 +8,14 @@ mod disruption;
 mod link;
 mod network_policy;
 mod node_config;
+pub(crate) mod secret;
 mod service;
 mod service_account;
 mod stateful_set;
 
 use std::collections::BTreeMap;
 
-use atoll_api::manifest::DeclaredRegion;
+use atoll_api::manifest::{ClientTls, DeclaredRegion};
 use serde_json::{Value, json};
 
 pub use crate::kinds::Kind;
@@ -79,6 +80,12 @@ pub fn build(declared: &Declared, plan: &Plan) -> Vec<Built> {
 }
 
 impl Parts<'_> {
+    /// Whether clients come by HTTPS.
+    fn serves_https(&self) -> bool {
+        let tls = self.declared.tls.as_ref();
+        tls.is_some_and(|tls| tls.clients == ClientTls::Tls)
+    }
+
     /// An object of this region.
     fn object(&self, kind: Kind, name: String, labels: &[(&str, &str)], rest: Value) -> Built {
         let mut all = self.names.labels();

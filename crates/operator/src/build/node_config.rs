@@ -3,14 +3,17 @@
 //! Members and topology are in it for the first start only: then the store's own log knows better, and nodes
 //! are told by the admin API. What takes a restart to change is marked by a fingerprint of its own.
 
-use atoll_api::manifest::Topology;
+use atoll_api::manifest::{ClientTls, Topology};
 use serde_json::{Value, json};
 
 use super::Parts;
+use crate::certificates::files;
 use crate::names::{NODE_PORT, PORT};
 
 /// Where the volume is mounted.
 pub(super) const DATA: &str = "/var/lib/atoll";
+/// Where the certificates are: beside the configurations, which are mounted read-only themselves.
+pub(super) const TLS: &str = "/etc/atoll-tls";
 
 /// The file's content for one node.
 pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
@@ -29,7 +32,7 @@ pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
         .filter(|(_, endpoints)| !endpoints.is_empty())
         .map(|(other, endpoints)| json!({ "region": other.name, "endpoints": endpoints }))
         .collect();
-    let node = |ordinal: u8| json!({ "name": names.node(ordinal), "address": names.address(ordinal, NODE_PORT) });
+    let node = |ordinal: u8| json!({ "name": names.node(ordinal), "address": names.node_address(ordinal) });
     let mut this = node(ordinal);
     this["listen"] = format!("0.0.0.0:{NODE_PORT}").into();
     let mut config = json!({
@@ -42,6 +45,9 @@ pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
         "join": plan.joined && !peers.is_empty(),
         "peers": peers,
     });
+    if let Some(tls) = tls(parts, ordinal) {
+        config["tls"] = tls;
+    }
     if peers_are_all(parts) {
         config["topology"] = topology(parts);
     }
@@ -49,6 +55,24 @@ pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
         config.extend(settings);
     }
     config
+}
+
+/// The files of the node's certificate. What is in them may change while it runs.
+fn tls(parts: &Parts<'_>, ordinal: u8) -> Option<Value> {
+    let tls = parts.declared.tls.as_ref()?;
+    let pod = parts.names.pod(ordinal);
+    let mut config = json!({
+        "certificate": format!("{TLS}/{}", files::certificate_of(&pod)),
+        "key": format!("{TLS}/{}", files::key_of(&pod)),
+        "ca": format!("{TLS}/{}", files::CA),
+    });
+    if tls.client_ca.is_some() {
+        config["clientCa"] = format!("{TLS}/{}", files::CLIENTS).into();
+    }
+    if tls.clients == ClientTls::Plain {
+        config["plainClients"] = true.into();
+    }
+    Some(config)
 }
 
 /// What takes a restart to change.

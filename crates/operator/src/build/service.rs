@@ -5,13 +5,22 @@ use serde_json::json;
 use super::{Built, Kind, Parts};
 use crate::names::{NODE_PORT, PORT};
 
+/// What clients speak.
+fn protocol(parts: &Parts<'_>) -> &'static str {
+    if parts.serves_https() {
+        "https"
+    } else {
+        "http"
+    }
+}
+
 /// For clients of the region.
 pub(super) fn for_clients(parts: &Parts<'_>) -> Built {
     let rest = json!({
         "spec": {
             "type": "ClusterIP",
             "selector": parts.names.selector(),
-            "ports": [{ "name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http" }],
+            "ports": [{ "name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": protocol(parts) }],
         },
     });
     parts.object(Kind::Service, parts.names.object(), &[], rest)
@@ -26,7 +35,7 @@ pub(super) fn for_nodes(parts: &Parts<'_>) -> Built {
             "publishNotReadyAddresses": true,
             "selector": parts.names.selector(),
             "ports": [
-                { "name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http" },
+                { "name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": protocol(parts) },
                 { "name": "node", "port": NODE_PORT, "targetPort": "node", "protocol": "TCP" },
             ],
         },

@@ -1,9 +1,10 @@
 //! All objects of a store, as they are sent.
 
-use crate::build::build;
+use crate::build::{Kind, build, secret};
 use crate::observe::Observed;
 use crate::plan::plan;
-use crate::plan::scenarios::declared;
+use crate::plan::scenarios::{declared, declared_in, settings};
+use crate::settings::Settings;
 
 fn text(store: &str, kinds: &[&str]) -> String {
     let declared = declared(store);
@@ -66,6 +67,61 @@ fn ways_to_nodes_and_what_guards_them() {
     insta::assert_snapshot!(text(ONE, &kinds));
 }
 
+/// What differs in a store that talks plainly.
+#[test]
+fn without_certificates() {
+    let plain = ONE.replace(
+        "  deletionPolicy",
+        "  tls: { mode: Plain }\n  deletionPolicy",
+    );
+    let kinds = ["ConfigMap", "NetworkPolicy", "StatefulSet"];
+    insta::assert_snapshot!(text(&plain, &kinds));
+}
+
+#[test]
+fn certificates() {
+    let declared = declared(ONE);
+    let files = [
+        ("ca.crt", "the CA"),
+        ("shop-eu-0.crt", "of eu-0"),
+        ("shop-eu-0.key", "its key"),
+    ];
+    let files = files
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into();
+    let region = "eu".parse().unwrap();
+    let built = [
+        secret::of_store(&declared, "shop-ca".to_owned(), &files),
+        secret::of_region(&declared, &region, &files),
+        secret::bundle(&declared, "the CA"),
+    ];
+    let texts = built.map(|built| serde_yaml_ng::to_string(&built.body).unwrap());
+    insta::assert_snapshot!(texts.join("---\n"));
+}
+
+/// Regions of other clusters come from addresses that nobody knows here.
+#[test]
+fn other_clusters_may_come_where_nodes_are_answered() {
+    let text = THREE.replace(
+        "{ name: ap }",
+        "{ name: ap, location: { cluster: west, endpoint: 'https://ap.example:7401' } }",
+    );
+    let settings = Settings {
+        cluster: Some("east".to_owned()),
+        ..settings()
+    };
+    let elsewhere = declared_in(
+        &text.replace("{ name: eu }", "{ name: eu, location: { cluster: east } }"),
+        &settings,
+    );
+    let plan = plan(&elsewhere, &Observed::default());
+    let policy = build(&elsewhere, &plan)
+        .into_iter()
+        .find(|built| built.kind == Kind::NetworkPolicy);
+    let rules = &policy.unwrap().body["spec"]["ingress"];
+    assert!(rules[1]["ports"][0]["port"] == 7401 && rules[1].get("from").is_none());
+}
+
 #[test]
 fn links() {
     insta::assert_snapshot!(text(THREE, &["ReplicationLink"]));
@@ -86,6 +142,17 @@ fn a_restart_is_due_only_for_settings() {
         .replace("{ name: ap }]", "{ name: ap }, { name: sa }]");
     assert_eq!(print(THREE), print(&four));
     assert_ne!(print(THREE), print(&THREE.replace("7s", "8s")));
+    // Certificates change while nodes run; how clients come does not.
+    let tls = |tls: &str| THREE.replace("  regions", &format!("  tls: {{ {tls} }}\n  regions"));
+    assert_eq!(
+        print(THREE),
+        print(&tls("caRevision: 3, trustedCaSecretRefs: [{ name: west }]"))
+    );
+    assert_ne!(print(THREE), print(&tls("clients: Plain")));
+    assert_ne!(
+        print(THREE),
+        print(&tls("clientCaSecretRef: { name: people }"))
+    );
 }
 
 #[test]

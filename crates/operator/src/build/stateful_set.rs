@@ -7,10 +7,13 @@ use atoll_api::manifest::{DeletionPolicy, NodeTemplate};
 use serde_json::{Value, json};
 
 use super::{Built, Kind, Parts, node_config, service_account};
+use crate::certificates::files;
 use crate::names::{CONFIGURATION, JOINED, NODE_PORT, PORT};
 
 /// Nobody's user id, also where the image has no such user.
 const USER: u32 = 65_532;
+/// To its user's group, and to nobody else: octal 440.
+const READABLE: u32 = 0o440;
 /// How long a node may take to hand over leadership and flush.
 const GRACE_SECONDS: u32 = 60;
 /// How long a start may take: state is rebuilt from the log.
@@ -85,6 +88,10 @@ fn pod(parts: &Parts<'_>, fingerprint: &str) -> Value {
         "containers": [container(parts, template)],
         "volumes": [{ "name": "config", "configMap": { "name": parts.names.object() } }],
     });
+    if let (true, Some(volumes)) = (parts.declared.tls.is_some(), spec["volumes"].as_array_mut()) {
+        let secret = json!({ "secretName": parts.names.certificates(), "defaultMode": READABLE });
+        volumes.push(json!({ "name": "tls", "secret": secret }));
+    }
     let scheduling = [
         ("affinity", template.affinity.clone()),
         ("tolerations", template.tolerations.clone()),
@@ -130,7 +137,16 @@ fn spread(parts: &Parts<'_>) -> Value {
 
 fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
     let image = template.image.as_ref().unwrap_or(&parts.declared.image);
-    let get = |path: &str, port: &str| json!({ "httpGet": { "path": path, "port": port } });
+    let has_tls = parts.declared.tls.is_some();
+    let get = |path: &str, port: &str| {
+        let mut get = json!({ "path": path, "port": port });
+        if parts.serves_https() {
+            get["scheme"] = "HTTPS".into();
+        }
+        json!({ "httpGet": get })
+    };
+    // Where nodes come, the kubelet has no certificate to show.
+    let alive = if has_tls { "http" } else { "node" };
     let probe = |path: &str, port: &str, period: u32, failures: u32| {
         let mut probe = get(path, port);
         probe["periodSeconds"] = period.into();
@@ -147,9 +163,8 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
             { "name": "http", "containerPort": PORT, "protocol": "TCP" },
             { "name": "node", "containerPort": NODE_PORT, "protocol": "TCP" },
         ],
-        // While a region forms, only its other nodes are answered.
-        "startupProbe": probe("/healthz", "node", 2, START_SECONDS_MAX / 2),
-        "livenessProbe": probe("/healthz", "node", 10, 6),
+        "startupProbe": probe("/healthz", alive, 2, START_SECONDS_MAX / 2),
+        "livenessProbe": probe("/healthz", alive, 10, 6),
         "readinessProbe": probe("/readyz", "http", 2, 2),
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -162,6 +177,17 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
             { "name": "config", "mountPath": "/etc/atoll", "readOnly": true },
         ],
     });
+    if has_tls && let Some(mounts) = container["volumeMounts"].as_array_mut() {
+        mounts.push(json!({ "name": "tls", "mountPath": node_config::TLS, "readOnly": true }));
+    }
+    if parts.serves_https()
+        && let Some(variables) = container["env"].as_array_mut()
+    {
+        // For whoever runs `atoll` there: `kubectl exec POD -- atoll get …`.
+        variables.push(
+            json!({ "name": "ATOLL_CA", "value": format!("{}/{}", node_config::TLS, files::CA) }),
+        );
+    }
     if let Some(policy) = &template.image_pull_policy {
         container["imagePullPolicy"] = policy.as_str().into();
     }

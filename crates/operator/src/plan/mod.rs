@@ -12,7 +12,7 @@ mod rolling;
 mod scaling;
 mod topology;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_api::http::{CollectionList, MemberState, TopologyDeclaration};
 use atoll_api::manifest::conditions::ConditionReason;
@@ -156,6 +156,24 @@ impl Next {
     fn act(action: Action, reason: ConditionReason, message: String) -> Next {
         let told = Told { reason, message };
         Next::Act { action, told }
+    }
+}
+
+impl Plan {
+    /// How many nodes have certificates in each region: those that are to be there, and those that leave.
+    #[must_use]
+    pub fn nodes(&self, observed: &Observed) -> BTreeMap<RegionName, u8> {
+        let made = self.regions.iter();
+        let made = made.map(|region| (region.name.clone(), region.nodes));
+        let kept = self.kept.iter().map(|region| {
+            let seen = observed.regions.get(region);
+            let objects = seen.and_then(|seen| seen.objects.as_ref());
+            (
+                region.clone(),
+                objects.map_or(0, |objects| objects.replicas),
+            )
+        });
+        made.chain(kept).collect()
     }
 }
 

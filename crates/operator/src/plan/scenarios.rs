@@ -71,7 +71,7 @@ fn region(name: &str, nodes: u8, revisions: &[&str], more: &str) -> String {
         .map(|n| {
             let role = if n == 0 { "Leader" } else { "Follower" };
             format!(
-                "{{name: {name}-{n}, address: 'http://{}', id: '{n}', role: {role}}}, ",
+                "{{name: {name}-{n}, address: 'https://{}', id: '{n}', role: {role}}}, ",
                 host(name, n)
             )
         })
@@ -81,7 +81,7 @@ fn region(name: &str, nodes: u8, revisions: &[&str], more: &str) -> String {
     objects: {{replicas: {nodes}, claimSize: 10Gi, updateRevision: new, pods: [{pods}]}}
     answer: !Said
       state: Active
-      leader: http://{}
+      leader: https://{}
       version: 1.2.3
       isConverged: true
       nodes: [{known}]
@@ -107,7 +107,7 @@ fn links(regions: &[(&str, u8)], members: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, nodes)| {
             let endpoints: Vec<String> = (0..*nodes)
-                .map(|n| format!("'http://{}'", host(name, n).replace("7401", "7400")))
+                .map(|n| format!("'https://{}'", host(name, n)))
                 .collect();
             format!(
                 "{{name: {name}, role: Leader, endpoints: [{}]}}",
@@ -429,11 +429,11 @@ fn one_cluster_of_several_declares() {
     let text = STORE
         .replace(
             "{ name: us }",
-            "{ name: us, location: { cluster: west, endpoint: 'http://us:7400' } }",
+            "{ name: us, location: { cluster: west, endpoint: 'https://us:7401' } }",
         )
         .replace(
             "replicas: 3",
-            "replicas: 3, location: { cluster: east, endpoint: 'http://eu:7400' }",
+            "replicas: 3, location: { cluster: east, endpoint: 'https://eu:7401' }",
         );
     let ring = at_rest().replace("type: AllToAll", "type: Ring");
     let at = |cluster: &str| {

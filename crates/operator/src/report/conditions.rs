@@ -121,12 +121,7 @@ pub(super) fn of_store(
         converged(found),
         clock_skew(found),
         spec_agreed(found),
-        Standing::new(
-            ConditionKind::CertificatesValid,
-            Holds::False,
-            ConditionReason::NoTls,
-            "nodes talk without TLS",
-        ),
+        super::certificates::valid(found),
         storage(found),
     ]);
     standings.extend(connected(found));
@@ -143,6 +138,7 @@ fn progress(found: &Found<'_>) -> Vec<Standing> {
     let (is_stalled, why) = if let Some(failure) = users {
         let reason = match failure {
             crate::error::PassError::NameTaken { .. } => ConditionReason::NameTaken,
+            crate::error::PassError::Certificates { .. } => ConditionReason::CaNotUsable,
             _ => ConditionReason::Refused,
         };
         (true, told(reason, failure.to_string()))
@@ -187,6 +183,12 @@ fn unsettled(found: &Found<'_>) -> Option<Told> {
             reason: ConditionReason::RegionUnreachable,
             message: message.clone(),
         });
+    }
+    if let Some(changing) = found
+        .arranged
+        .and_then(|arranged| arranged.progress.clone())
+    {
+        return Some(changing);
     }
     let chore = found.plan.chores.first()?;
     let (reason, message) = match chore {

@@ -4,6 +4,7 @@
 //! not answer keeps what was known of it, marked stale. They are written when they changed; figures alone, at
 //! most every few seconds.
 
+mod certificates;
 mod collections;
 mod conditions;
 mod links;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::apply::Hands;
+use crate::certificates::Arranged;
 use crate::error::PassError;
 use crate::observe::Observed;
 use crate::plan::{Next, Plan, Told};
@@ -43,6 +45,8 @@ pub(crate) struct Found<'a> {
     pub(crate) declared: &'a Declared,
     pub(crate) observed: &'a Observed,
     pub(crate) plan: &'a Plan,
+    /// The certificates; absent without TLS, and when they could not be arranged.
+    pub(crate) arranged: Option<&'a Arranged>,
     /// What did not succeed.
     pub(crate) failures: &'a [PassError],
     /// Conflicts a minute, by region.
