@@ -6,9 +6,10 @@ use atoll_api::http::{
 };
 use http::{Method, StatusCode};
 
-use crate::client::{Client, Request};
+use crate::client::Client;
 use crate::data::to_json;
 use crate::error::ClientError;
+use crate::request::Request;
 
 /// A new node may be sent all there is meanwhile.
 const JOIN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3600);

@@ -22,6 +22,8 @@ use crate::attempts::{Attempts, Servers};
 use crate::dialer::{Connector, Dialer};
 use crate::error::ClientError;
 use crate::options::to_value;
+use crate::request::{Answer, Request};
+use crate::resend::Resends;
 use crate::session::Session;
 use crate::tls::Protocols;
 
@@ -29,8 +31,6 @@ use crate::tls::Protocols;
 const IDLE_CONNECTIONS_MAX: usize = 256;
 /// Most of an unexpected answer's body that is shown.
 const SHOWN_BYTES_MAX: usize = 200;
-/// How often a request is sent again that a connection dropped before it took it.
-const DROPPED_MAX: u32 = 3;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -286,10 +286,10 @@ impl Client {
     ) -> Result<Response<Incoming>, ClientError> {
         let server = self.servers.name(place);
         let sending = async {
-            let mut dropped = 0;
+            let mut resends = Resends::default();
             loop {
                 match self.http.request(self.message(request, place)?).await {
-                    Err(error) if dropped < DROPPED_MAX && is_dropped(&error) => dropped += 1,
+                    Err(error) if resends.allow(&error) => {}
                     sent => return sent.map_err(|error| ClientError::from_call(&error, server)),
                 }
             }
@@ -394,81 +394,6 @@ impl Trial {
             _ => last,
         }
     }
-}
-
-/// A request that may be sent more than once.
-pub(crate) struct Request {
-    method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
-    body: Option<(String, Bytes)>,
-    /// What the server was asked to wait, at most.
-    patience: Duration,
-    is_safe: bool,
-    takes_absence: bool,
-}
-
-impl Request {
-    pub(crate) fn new(method: Method, url: Url) -> Self {
-        Request {
-            is_safe: method.is_safe(),
-            method,
-            url,
-            headers: HeaderMap::new(),
-            body: None,
-            patience: Duration::ZERO,
-            takes_absence: false,
-        }
-    }
-
-    pub(crate) fn body(mut self, media_type: &str, body: Bytes) -> Self {
-        self.body = Some((media_type.to_owned(), body));
-        self
-    }
-
-    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
-        self
-    }
-
-    pub(crate) fn patience(mut self, patience: Option<Duration>) -> Self {
-        self.patience = patience.unwrap_or_default();
-        self
-    }
-
-    /// A request that changes nothing, whatever its method.
-    pub(crate) fn safe(mut self) -> Self {
-        self.is_safe = true;
-        self
-    }
-
-    /// A request for which 404 is an answer: its headers tell what was seen.
-    pub(crate) fn taking_absence(mut self) -> Self {
-        self.takes_absence = true;
-        self
-    }
-
-    pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
-        if let Some(value) = value {
-            self.url.query_pairs_mut().append_pair(name, value);
-        }
-        self
-    }
-}
-
-/// An answer in full.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-/// Whether the connection ended before it took the request, as one does whose certificate is turned away: asked
-/// again, the other end says why.
-fn is_dropped(error: &legacy::Error) -> bool {
-    let cause = std::error::Error::source(error);
-    let cause = cause.and_then(|cause| cause.downcast_ref::<hyper::Error>());
-    cause.is_some_and(hyper::Error::is_canceled)
 }
 
 fn too_slow(server: &str, timeout: Duration) -> ClientError {

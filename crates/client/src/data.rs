@@ -11,9 +11,10 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use url::Url;
 
-use crate::client::{Answer, Client, Request, text};
+use crate::client::{Client, text};
 use crate::error::ClientError;
 use crate::options::{ReadOptions, WriteOptions};
+use crate::request::{Answer, Request};
 
 /// What a key was found to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

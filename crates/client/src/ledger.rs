@@ -3,8 +3,9 @@
 use atoll_api::http::{Conflict, ConflictList, ConflictQuery};
 use http::Method;
 
-use crate::client::{Client, Request};
+use crate::client::Client;
 use crate::error::ClientError;
+use crate::request::Request;
 
 impl Client {
     /// A page of the ledger, in the order of detection.

@@ -24,6 +24,8 @@ mod members;
 mod network;
 mod options;
 mod peer;
+mod request;
+mod resend;
 mod session;
 pub mod tls;
 

@@ -6,9 +6,10 @@ use atoll_api::http::{
 };
 use http::Method;
 
-use crate::client::{Client, Request};
+use crate::client::Client;
 use crate::data::to_json;
 use crate::error::ClientError;
+use crate::request::Request;
 
 impl Client {
     /// The members as the server knows them.

@@ -2,7 +2,6 @@
 //!
 //! One HTTP/2 connection a node, kept and made again as needed. What the bytes mean is the caller's business.
 
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,14 +17,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::dialer::{Connector, Dialer};
 use crate::error::ClientError;
+use crate::resend::Resends;
 use crate::tls::{Material, Protocols};
 
 /// Pings notice a node that is gone while calls are under way.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const WINDOW_BYTES: u32 = 8 << 20;
-/// How often a call is sent again that the other node has certainly not looked at.
-const TURNED_AWAY_MAX: u32 = 2;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
@@ -249,7 +247,7 @@ impl PeerClient {
         headers: HeaderMap,
         mut body: Outgoing,
     ) -> Result<Response<Incoming>, legacy::Error> {
-        let (http, mut turned_away) = (self.http(), 0);
+        let (http, mut resends) = (self.http(), Resends::default());
         loop {
             let (now, later) = body.take();
             let mut request = Request::new(now);
@@ -259,27 +257,11 @@ impl PeerClient {
             let us = HeaderValue::from_static(crate::USER_AGENT);
             request.headers_mut().entry(USER_AGENT).or_insert(us);
             match (http.request(request).await, later) {
-                (Err(error), Some(later))
-                    if turned_away < TURNED_AWAY_MAX && is_turned_away(&error) =>
-                {
-                    turned_away += 1;
-                    body = later;
-                }
+                (Err(error), Some(later)) if resends.allow(&error) => body = later,
                 (sent, _) => return sent,
             }
         }
     }
-}
-
-/// Whether the other end has said that it did not look at the request, such as when it stops.
-fn is_turned_away(error: &legacy::Error) -> bool {
-    let cause = error.source().and_then(std::error::Error::source);
-    let Some(error) = cause.and_then(|cause| cause.downcast_ref::<h2::Error>()) else {
-        return false;
-    };
-    let is = |reason| error.is_remote() && error.reason() == Some(reason);
-    (error.is_go_away() && is(h2::Reason::NO_ERROR))
-        || (error.is_reset() && is(h2::Reason::REFUSED_STREAM))
 }
 
 fn pool(connector: &Connector) -> Client<Connector, Body> {

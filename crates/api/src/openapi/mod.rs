@@ -19,6 +19,16 @@ pub use routes::{REASONS_EVERYWHERE, ROUTES};
 
 use crate::http::{Reason, media_type};
 
+/// The route that answers `method` at `path`, a pattern of the table; HEAD is answered where GET is (RFC 9110,
+/// section 9.3.2).
+#[must_use]
+pub fn route(method: &str, path: &str) -> Option<&'static Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    ROUTES
+        .iter()
+        .find(|route| route.path == path && route.method.as_str().eq_ignore_ascii_case(method))
+}
+
 /// The document.
 #[must_use]
 pub fn document() -> Value {

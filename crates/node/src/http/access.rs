@@ -19,7 +19,7 @@ use http::Method;
 use atoll_api::certificate::CertificateName;
 use atoll_api::http::Reason;
 use atoll_api::manifest::RegionName;
-use atoll_api::openapi::{ROUTES, Route};
+use atoll_api::openapi;
 use atoll_client::tls::{TlsFault, TlsFaultKind};
 
 use super::problem::Refused;
@@ -107,17 +107,7 @@ impl Matter {
         if path.starts_with("/internal/") {
             return Some(Matter::Region);
         }
-        // The router answers HEAD where it answers GET.
-        let method = if method == Method::HEAD {
-            Method::GET.as_str()
-        } else {
-            method.as_str()
-        };
-        let is_it = |route: &&Route| {
-            route.path == path && route.method.as_str().eq_ignore_ascii_case(method)
-        };
-        let route = ROUTES.iter().find(is_it);
-        route.map(|route| Matter::of_route(route.id))
+        openapi::route(method.as_str(), path).map(|route| Matter::of_route(route.id))
     }
 }
 
@@ -317,7 +307,7 @@ mod tests {
     /// What is new is in one of the lists, or the administrators' alone.
     #[test]
     fn every_route_that_changes_the_store_is_the_administrators() {
-        let mut others: Vec<&str> = ROUTES
+        let mut others: Vec<&str> = openapi::ROUTES
             .iter()
             .map(|route| route.id)
             .filter(|id| Matter::of_route(id) == Matter::Administration)
@@ -340,7 +330,7 @@ mod tests {
             assert_eq!(Matter::of(key, &method), Some(Matter::Data), "{method}");
         }
         for id in PROBES.iter().chain(STATE).chain(DATA) {
-            assert!(ROUTES.iter().any(|route| route.id == *id), "{id}");
+            assert!(openapi::ROUTES.iter().any(|route| route.id == *id), "{id}");
         }
     }
 }

@@ -20,13 +20,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use openraft::rt::WatchReceiver as _;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use atoll_api::http::{Consistency, Problem, REQUEST_BYTES_MAX, Reason};
-use atoll_api::openapi::ROUTES;
+use atoll_api::openapi;
 use atoll_client::PeerAnswer;
 
 use super::head::Head;
@@ -166,15 +166,7 @@ fn need(request: &Request) -> Result<Need, Refused> {
     if matched.as_str() == JOIN_PATH {
         return Ok(Need::Leader);
     }
-    // A HEAD is a GET whose body is left out.
-    let method = match request.method() {
-        &Method::HEAD => Method::GET,
-        method => method.clone(),
-    };
-    let (path, method) = (matched.as_str(), method.as_str());
-    let route = ROUTES
-        .iter()
-        .find(|route| route.path == path && route.method.as_str().eq_ignore_ascii_case(method));
+    let route = openapi::route(request.method().as_str(), matched.as_str());
     let Some(route) = route else {
         return Ok(Need::Nothing);
     };
