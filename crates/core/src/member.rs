@@ -47,7 +47,7 @@ impl MemberState {
     fn leads_to(self, next: MemberState) -> bool {
         match (self, next) {
             (MemberState::Joining | MemberState::Draining, MemberState::Active)
-            | (MemberState::Joining | MemberState::Active, MemberState::Draining)
+            | (MemberState::Active, MemberState::Draining)
             | (
                 MemberState::Joining | MemberState::Active | MemberState::Draining,
                 MemberState::Retired,
@@ -55,7 +55,8 @@ impl MemberState {
             (_, MemberState::Joining)
             | (MemberState::Retired, _)
             | (MemberState::Active, MemberState::Active)
-            | (MemberState::Draining, MemberState::Draining) => false,
+            // One that drains was admitted: it may be told to stay, and those that join rely upon it.
+            | (MemberState::Joining | MemberState::Draining, MemberState::Draining) => false,
         }
     }
 }

@@ -121,8 +121,13 @@ impl Inner {
     pub(crate) fn standing<T>(&self, ask: impl FnOnce(&Standing<'_>) -> T) -> T {
         let (catalog, applied) = (self.published.catalog(), self.published.vector());
         let knowledge = self.peers.knowledge();
+        let configured = self.config.peers.iter();
+        let configured: Vec<RegionName> = configured
+            .filter_map(|peer| peer.region.parse().ok())
+            .collect();
         ask(&Standing {
             me: self.identity.replica,
+            configured: &configured,
             members: &catalog.regions,
             applied: &applied,
             knowledge: &knowledge,
@@ -298,12 +303,14 @@ impl Inner {
         let member = self.member_named(name)?;
         let catalog = self.published.catalog();
         let shown = catalog.regions.shown(member.replica);
+        let idle = || changing(&catalog).map_or(Ok(()), |who| Err(MembersRefused::UnderWay(who)));
+        if member.state == MemberState::Joining {
+            idle()?;
+        }
         let change = catalog
             .regions
             .change(member.replica, MemberState::Draining, 0)?;
-        if let Some(other) = changing(&catalog) {
-            return Err(MembersRefused::UnderWay(other));
-        }
+        idle()?;
         if let Some(agreed) = &catalog.layout {
             let rest = agreed.layout.without(&member.region);
             rest.check()

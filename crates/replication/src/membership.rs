@@ -5,6 +5,11 @@
 //! all that they had when they came to: whatever anyone took for stable without it, its entries have seen then.
 //! Until that moment it cannot say itself what is stable: there may be members of which it has not heard.
 //!
+//! That every member is known follows from one that was admitted and knows of the newcomer: of two regions that
+//! were admitted, the later one waited for the earlier one to know of it. If the newcomer has all that the one
+//! had when it knew of it, then it knows of the other, too, or the other was admitted after that and knows of it.
+//! Others that join prove nothing; and those that were there from the beginning are those of its configuration.
+//!
 //! **Leaving.** A region that drains is retired when all that stay are known to have all that it wrote, and one of
 //! them is Active and does not drain as far as is known here. Several regions may be told to leave at once, each by
 //! somebody who does not know of the others: since a region must know that the others know of its leaving before
@@ -15,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use atoll_core::member::{Member, Regions};
-use atoll_core::{Dot, MemberState, ReplicaId, VersionVector};
+use atoll_core::{Dot, MemberState, RegionName, ReplicaId, VersionVector};
 
 use crate::knowledge::Knowledge;
 
@@ -28,6 +33,8 @@ const NOTES_MAX: usize = 64;
 pub struct Standing<'a> {
     /// This region.
     pub me: ReplicaId,
+    /// The regions that this one was configured with.
+    pub configured: &'a [RegionName],
     /// The members as applied here.
     pub members: &'a Regions,
     /// All that is applied here.
@@ -89,11 +96,12 @@ impl Standing<'_> {
         }
     }
 
-    /// The replica ids of which entries may still come; `None` while this region joins, and cannot know. One that
-    /// is retired counts until its last entry is here.
+    /// The replica ids of which entries may still come; `None` while this region cannot know: it joins, or some
+    /// region of its configuration has not announced itself. One that is retired counts until its last entry is here.
     #[must_use]
     pub fn writers(&self) -> Option<Vec<ReplicaId>> {
-        if self.members.state(self.me) == Some(MemberState::Joining) {
+        let joins = self.members.state(self.me) == Some(MemberState::Joining);
+        if joins || !self.knows_all_configured() {
             return None;
         }
         let may_come = |m: &&Member| !m.is_retired() || self.applied.get(m.replica) < m.last;
@@ -101,9 +109,18 @@ impl Standing<'_> {
         Some(writers.map(|member| member.replica).collect())
     }
 
+    fn knows_all_configured(&self) -> bool {
+        let is_known = |name| self.members.replica(name).is_some();
+        self.configured.iter().all(is_known)
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Member> {
+        self.members.present().filter(|m| m.replica != self.me)
+    }
+
     fn somebody_stays(&self) -> bool {
-        let mut others = self.members.present().filter(|m| m.replica != self.me);
-        others.any(|member| member.state == MemberState::Active)
+        self.others()
+            .any(|member| member.state == MemberState::Active)
     }
 
     /// The state to which this region may go on by itself; `joining` is what it noted while it joins.
@@ -170,17 +187,16 @@ impl Joining {
     /// Whether all that was known at some moment less than `lag_max` ago, when all members knew of this region,
     /// is here.
     fn is_within(&self, standing: &Standing<'_>, lag_max: Duration, now: Duration) -> bool {
-        let others = || {
-            standing
-                .members
-                .present()
-                .filter(|m| m.replica != standing.me)
-        };
+        let is_admitted = |member: &Member| member.state != MemberState::Joining;
+        if !standing.knows_all_configured() || !standing.others().any(is_admitted) {
+            return false;
+        }
+        let is_aware = |note: &Note, member: &Member| note.aware.contains(&member.replica);
         let lately = self.notes.iter().rev();
         lately
             .take_while(|note| now.saturating_sub(note.at) <= lag_max)
             .any(|note| {
-                others().all(|member| note.aware.contains(&member.replica))
+                standing.others().all(|member| is_aware(note, member))
                     && standing.applied.covers_all(&note.known)
             })
     }
@@ -266,6 +282,7 @@ mod tests {
             let applied = vector(applied);
             let standing = Standing {
                 me: ReplicaId(9),
+                configured: &[],
                 members: &members,
                 applied: &applied,
                 knowledge: &knowledge,
@@ -290,6 +307,63 @@ mod tests {
         assert_eq!(joined(unaware, all, 1), None, "one does not know of it");
     }
 
+    /// Two regions that join hear of each other before they hear of anyone else. Caught: those that join counted
+    /// like those that were admitted: both wrote for clients, and saw nothing of what the members had.
+    #[test]
+    fn regions_that_join_do_not_admit_each_other() {
+        use MemberState::{Active, Draining, Joining as Joins};
+        let next = |states: &[(u64, MemberState)], rows: &[(u64, &[(u64, u64)])]| {
+            let (members, knowledge) = (members(states), knowing(rows));
+            let applied = vector(&[(1, 4), (8, 1), (9, 1)]);
+            let standing = Standing {
+                me: ReplicaId(9),
+                configured: &[],
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO)
+        };
+        let other: (u64, &[(u64, u64)]) = (8, &[(8, 1), (9, 1)]);
+        assert_eq!(next(&[(8, Joins), (9, Joins)], &[other]), None);
+        for state in [Active, Draining] {
+            let states = [(1, state), (8, Joins), (9, Joins)];
+            assert_eq!(next(&states, &[other]), None, "the member was not heard");
+            let member: (u64, &[(u64, u64)]) = (1, &[(1, 4), (8, 1), (9, 1)]);
+            assert_eq!(next(&states, &[other, member]), Some(Active));
+        }
+    }
+
+    /// Caught: the configuration not looked at when a region is admitted, and when it says what is stable.
+    #[test]
+    fn regions_of_the_configuration_are_waited_for() {
+        use MemberState::{Active, Joining as Joins, Retired};
+        let ask = |mine, configured: &[&str]| {
+            let members = members(&[(1, Active), (3, Retired), (9, mine)]);
+            let configured: Vec<RegionName> = configured
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect();
+            let (applied, knowledge) = (
+                vector(&[(1, 4), (9, 1)]),
+                knowing(&[(1, &[(1, 4), (9, 1)])]),
+            );
+            let standing = Standing {
+                me: ReplicaId(9),
+                configured: &configured,
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+            (next, standing.writers().is_some())
+        };
+        assert_eq!(ask(Joins, &["r1", "r2"]), (None, false));
+        assert_eq!(ask(Joins, &["r1", "r3"]), (Some(Active), false));
+        assert_eq!(ask(Active, &["r1", "r2"]), (None, false));
+        assert_eq!(ask(Active, &["r1", "r3"]), (None, true));
+    }
+
     /// Caught: those that do not stay waited for; what others announced of the leaver left out.
     #[test]
     fn a_region_is_retired_when_all_that_stay_have_what_it_wrote() {
@@ -300,6 +374,7 @@ mod tests {
             let knowledge = knowing(rows);
             let standing = Standing {
                 me: ReplicaId(9),
+                configured: &[],
                 members: &members,
                 applied: &applied,
                 knowledge: &knowledge,
@@ -323,6 +398,7 @@ mod tests {
             let (applied, knowledge) = (vector(&[(9, 4)]), knowing(&[(1, &[(9, 4)])]));
             let standing = Standing {
                 me: ReplicaId(9),
+                configured: &[],
                 members: &members,
                 applied: &applied,
                 knowledge: &knowledge,
@@ -342,6 +418,7 @@ mod tests {
             let (applied, knowledge) = (vector(applied), knowing(&[]));
             let standing = Standing {
                 me: ReplicaId(9),
+                configured: &[],
                 members: &members,
                 applied: &applied,
                 knowledge: &knowledge,

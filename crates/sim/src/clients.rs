@@ -115,7 +115,7 @@ impl World {
         one.number += 1;
         self.report.operations += 1;
         if self.dice.one_in(12) {
-            self.clients[client].place = self.dice.index(self.places.len());
+            self.clients[client].place = self.any_place();
         }
         if self.dice.one_in(25) {
             self.clients[client].forget();
@@ -208,7 +208,7 @@ impl World {
                 self.unknown(client, request);
             }
             Some(Operation::Read(_) | Operation::Write(_)) => {
-                one.place = self.dice.index(self.places.len());
+                self.clients[client].place = self.any_place();
                 self.report.given_up += 1;
                 self.done(client);
             }
@@ -274,6 +274,10 @@ impl World {
         match result {
             Err(rejection) => {
                 self.report.refused += 1;
+                let leads_away = [Rejection::Joining, Rejection::Leaving, Rejection::Retired];
+                if leads_away.contains(&rejection) {
+                    self.clients[client].place = self.any_place();
+                }
                 self.trace(|_| format!("r{place} refuses client {client}: {rejection}"));
             }
             Ok(Written {

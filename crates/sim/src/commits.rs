@@ -135,7 +135,13 @@ impl World {
                 }
                 Outcome::Configured(Err(problem)) => return Err(Violation::broken(problem)),
                 // Somebody else was first.
-                Outcome::Changed(Err(NotChanged::Layout(LayoutRefused::Moved { .. }))) => {}
+                Outcome::Changed(Err(
+                    NotChanged::Retired
+                    | NotChanged::Member(_)
+                    | NotChanged::Layout(
+                        LayoutRefused::Moved { .. } | LayoutRefused::MemberLeftOut(_),
+                    ),
+                )) => {}
                 Outcome::Changed(Err(why)) => return Err(Violation::broken(why)),
                 Outcome::Configured(Ok(())) | Outcome::Changed(Ok(_)) | Outcome::Done => {}
             }

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     SpeedUp(usize, usize),
     /// Whether there is a way is looked at.
     Look,
+    /// Somebody looks after the members.
+    Operate,
 }
 
 /// An end of a connection.
@@ -72,7 +74,8 @@ impl Event {
             | Event::Resume(_)
             | Event::Heal(..)
             | Event::SpeedUp(..)
-            | Event::Look => None,
+            | Event::Look
+            | Event::Operate => None,
         }
     }
 }

@@ -62,6 +62,8 @@ impl World {
             FaultKind::Relink => self.relink(place),
             FaultKind::Trim => self.trim(place),
             FaultKind::Forget => self.forget(place),
+            FaultKind::Join => self.join()?,
+            FaultKind::Leave => self.drain(place)?,
             // These happen where messages arrive and where proposals are made.
             FaultKind::Duplicate | FaultKind::FailProposals => {}
         }
@@ -174,7 +176,7 @@ impl World {
         self.take_down(place, left, until)
     }
 
-    fn take_down(
+    pub(crate) fn take_down(
         &mut self,
         place: usize,
         left: MemoryEngine,

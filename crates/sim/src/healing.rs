@@ -81,7 +81,8 @@ impl World {
         for link in 0..self.links.len() {
             let Link { from, to, .. } = self.links[link];
             let is_wanted = |pull: &Pull| pull.from == self.places[from].region;
-            if to == place && !pulls.iter().any(is_wanted) {
+            let is_gone = self.places[from].has_left;
+            if to == place && (is_gone || !pulls.iter().any(is_wanted)) {
                 self.drop_link(link);
             }
         }
@@ -149,7 +150,15 @@ impl World {
         };
         let agreed = node.region.catalog().layout.as_ref();
         let revision = agreed.map_or(0, |agreed| agreed.layout.revision) + 1;
-        let regions = self.schedule.regions.clone();
+        let present = node.region.catalog().regions.present();
+        let present = present.map(|m| m.region.clone());
+        let mut regions: Vec<RegionName> = Vec::new();
+        // A region that came back may be there twice, where its first life's end is not known yet.
+        for name in present.chain(self.names_there()) {
+            if !regions.contains(&name) {
+                regions.push(name);
+            }
+        }
         let topology = topology::draw(&regions, &mut self.dice);
         self.trace(|_| format!("r{place} is told another topology: {:?}", topology.shape()));
         let region = |name| LayoutRegion {
@@ -179,6 +188,9 @@ impl World {
     pub(crate) fn look_for_ways(&mut self) -> Result<(), Violation> {
         let every = self.schedule.failover_after / 2;
         self.time.after(every, Event::Look);
+        if self.is_in_flux() {
+            self.disturb();
+        }
         if self.time.now() < self.ways_from {
             return Ok(());
         }

@@ -2,11 +2,11 @@
 //!
 //! A seed stands for a schedule: two to seven regions in some topology, clients with sessions, and faults
 //! (drop, duplicate, reorder, delay, partition, one-way cut, pause, crash with a torn tail, clock jump, change
-//! of policy or topology). Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
+//! of policy or topology, regions that join and leave). Everything runs in virtual time on one thread; the same seed gives the same schedule, event for event.
 //! When a schedule is over, everything heals, and the [`invariants`] are checked.
 //!
 //! - [`schedule`]: what a seed stands for → [`world`]: the schedule being played, in [`rounds`]
-//! - [`node`]: one region; [`clients`], [`retries`], [`commits`], [`faults`]: what happens to it
+//! - [`node`]: one region; [`clients`], [`retries`], [`commits`], [`faults`], [`members`]: what happens to it
 //! - [`links`], [`sources`], [`tending`], [`healing`]: how regions talk
 //! - [`book`]: what was seen, which the invariants ask
 //! - [`campaign`]: many seeds on all cores
@@ -26,6 +26,7 @@ mod healing;
 mod intents;
 mod invariants;
 mod links;
+mod members;
 mod mischief;
 #[cfg(test)]
 mod mischief_tests;
@@ -75,6 +76,10 @@ pub struct Report {
     pub conflicts: u64,
     /// Things that went wrong.
     pub faults: u64,
+    /// Regions that joined.
+    pub joined: u64,
+    /// Regions that left.
+    pub retired: u64,
     /// Crashes among them.
     pub crashes: u64,
     /// Connections made.
@@ -100,6 +105,8 @@ impl Report {
             duplicates,
             conflicts,
             faults,
+            joined,
+            retired,
             crashes,
             connections,
             stand_ins,
@@ -116,6 +123,8 @@ impl Report {
         self.duplicates += duplicates;
         self.conflicts += conflicts;
         self.faults += faults;
+        self.joined += joined;
+        self.retired += retired;
         self.crashes += crashes;
         self.connections += connections;
         self.stand_ins += stand_ins;

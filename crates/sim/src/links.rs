@@ -128,7 +128,11 @@ impl World {
         if one.connection.is_some() {
             return;
         }
-        let reaches = self.reach.is_open(to, from) && self.places[from].serves();
+        let me = self.places[to].replica;
+        let source = self.places[from].node.as_ref();
+        let refuses = source.is_some_and(|n| n.region.catalog().regions.is_retired(me));
+        let serves = self.places[from].serves() && !refuses;
+        let reaches = self.reach.is_open(to, from) && serves;
         if !reaches || self.places[to].is_paused {
             let delay = one.backoff.failed();
             self.time.after(delay, Event::Dial(link, wants));
@@ -331,6 +335,11 @@ impl World {
             node.healing.healer.heard(&source, now);
         }
         match frame {
+            Downstream::Welcome(welcome)
+                if node.region.catalog().regions.is_retired(welcome.replica) =>
+            {
+                self.cut(connection, true);
+            }
             Downstream::Welcome(welcome) => {
                 end.is_welcome = true;
                 // What the link is to carry may have changed since the target dialled.

@@ -241,6 +241,8 @@ fn summary(report: &Report) -> String {
         duplicates,
         conflicts,
         faults,
+        joined,
+        retired,
         crashes,
         connections,
         stand_ins,
@@ -249,7 +251,8 @@ fn summary(report: &Report) -> String {
     format!(
         "{events} events: {operations} operations ({acknowledged} acknowledged, {repeated} repeated, \
          {refused} refused, {given_up} given up), {entries} entries, {conflicts} conflicts,\n{copies} copies sent \
-         ({duplicates} applied twice), {faults} faults ({crashes} crashes), {connections} connections, \
+         ({duplicates} applied twice), {faults} faults ({crashes} crashes, {joined} joined, \
+         {retired} retired), {connections} connections, \
          {stand_ins} stand-ins, {stable} steps of stability"
     )
 }

@@ -47,6 +47,8 @@ pub(crate) enum Mischief {
     LoseKeys,
     /// A region forgets which additions of a counter are repeats.
     LoseDiscounts,
+    /// A region that drains retires without proof.
+    SkipProof,
     /// Regions pull from none but those declared.
     NeverStandIn,
     /// Regions drop what is not wanted any more at once.

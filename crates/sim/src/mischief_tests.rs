@@ -122,6 +122,11 @@ fn always_a_way_notices_links_that_are_dropped_at_once() {
 }
 
 #[test]
+fn retired_is_held_notices_a_drain_without_proof() {
+    check(Mischief::SkipProof, "retired-is-held");
+}
+
+#[test]
 fn a_seed_gives_the_same_schedule_every_time() {
     use std::cell::RefCell;
     use std::rc::Rc;

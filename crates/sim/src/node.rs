@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::{Dot, Timestamp, VersionVector};
+use atoll_core::{Dot, ReplicaId, Timestamp, VersionVector};
 use atoll_replication::delivery::{InboxLimits, Ready};
 use atoll_replication::inbox::Inbox;
 use atoll_replication::knowledge::Knowledge;
 use atoll_replication::log::{Arrived, Log};
+use atoll_replication::membership::Joining;
 use atoll_store::engine::{Engine, MemoryEngine};
 use atoll_store::log::LogReader;
 use atoll_store::raft_log::RaftLog;
@@ -34,6 +35,10 @@ pub(crate) struct Node {
     pub(crate) inbox: Inbox,
     pub(crate) knowledge: Knowledge,
     pub(crate) healing: Healing,
+    /// What it notes while it joins.
+    pub(crate) joining: Joining,
+    /// Who was to stay when it first asked to be retired.
+    pub(crate) leaves_to: Option<Vec<ReplicaId>>,
     raft: RaftLog,
     reader: LogReader,
     asked: Vec<Asked>,
@@ -87,6 +92,8 @@ impl Node {
             inbox: Inbox::new(VersionVector::new(), limits.clone()),
             knowledge: Knowledge::new(replica),
             healing,
+            joining: Joining::default(),
+            leaves_to: None,
             region,
             raft,
             reader: LogReader::new(engine),

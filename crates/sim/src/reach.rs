@@ -24,6 +24,19 @@ impl Reach {
         }
     }
 
+    /// There is one more region.
+    pub(crate) fn grow(&mut self) {
+        for row in &mut self.parted {
+            row.push(0);
+        }
+        for row in &mut self.slow {
+            row.push(false);
+        }
+        let regions = self.parted.len() + 1;
+        self.parted.push(vec![0; regions]);
+        self.slow.push(vec![false; regions]);
+    }
+
     /// Whether connections that `caller` opens to `called` are well.
     pub(crate) fn is_open(&self, caller: usize, called: usize) -> bool {
         self.parted[caller][called] == 0

@@ -26,12 +26,9 @@ impl World {
     pub(crate) fn unknown(&mut self, client: usize, request: Request) {
         if request.idempotency.is_some() && !self.dice.one_in(4) {
             self.trace(|_| format!("client {client} will ask again"));
-            let moves = self.dice.one_in(2);
-            let count = self.places.len();
-            let one = &mut self.clients[client];
-            one.again = Some(request);
-            if moves {
-                one.place = self.dice.index(count);
+            self.clients[client].again = Some(request);
+            if self.dice.one_in(2) {
+                self.clients[client].place = self.any_place();
             }
         }
         self.done(client);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::events::Event;
 use crate::invariants::{Violation, always_a_way, convergence};
+use crate::members;
 use crate::node::Node;
 use crate::schedule::FaultKind;
 use crate::world::{Place, World};
@@ -24,6 +25,9 @@ impl World {
         }
         self.plan_fault();
         self.time.after(Duration::ZERO, Event::Look);
+        if self.has_changing_members() {
+            self.time.after(Duration::ZERO, Event::Operate);
+        }
         for round in 1..=self.schedule.rounds {
             self.begin_round();
             self.run(None, World::clients_are_done)?;
@@ -58,6 +62,9 @@ impl World {
         if self.run_until(limit, World::all_that_can_have_it_have_it)? {
             return self.relink_held();
         }
+        if self.is_in_flux() {
+            return Ok(()); // who comes or goes waits for those that are cut off
+        }
         self.check_ways()?;
         let vectors: Vec<String> = self
             .places
@@ -78,11 +85,11 @@ impl World {
         }
         let until = self.time.now() + 3 * self.schedule.failover_after;
         self.run_until(until, |_| false)?;
-        if always_a_way::check(&self.ground()).is_err() {
+        if self.is_in_flux() || always_a_way::check(&self.ground()).is_err() {
             return Ok(()); // not healed yet
         }
         self.ways_from = self.time.now();
-        let place = self.dice.index(self.places.len());
+        let place = self.any_place();
         self.relink(place);
         let until = self.time.now() + 4 * self.schedule.failover_after;
         self.run_until(until, |_| false).map(|_| ())
@@ -125,12 +132,16 @@ impl World {
 
     /// Whether all regions are up, hold the same and have nothing to do.
     fn is_at_rest(&self) -> bool {
-        let mut nodes = self.places.iter().map(|place| place.node.as_ref());
+        let there = self.places.iter().filter(|place| !place.has_left);
+        let mut nodes = there.map(|place| place.node.as_ref());
         let Some(Some(first)) = nodes.next() else {
             return false;
         };
         let vector = &first.region.applied().vector;
-        let rests = |node: &Node| node.is_idle() && node.region.applied().vector == *vector;
+        let rests = |node: &Node| {
+            let is_same = node.region.applied().vector == *vector;
+            is_same && node.is_idle() && members::is_active(node)
+        };
         self.clients_are_done()
             && rests(first)
             && nodes.all(|node| node.is_some_and(rests))

@@ -48,10 +48,14 @@ pub(crate) enum FaultKind {
     Trim,
     /// Old idempotency keys are forgotten.
     Forget,
+    /// A region joins, empty.
+    Join,
+    /// A region leaves.
+    Leave,
 }
 
 impl FaultKind {
-    const ALL: [FaultKind; 15] = [
+    const ALL: [FaultKind; 17] = [
         FaultKind::DropStream,
         FaultKind::PartitionPair,
         FaultKind::PartitionRegion,
@@ -67,6 +71,8 @@ impl FaultKind {
         FaultKind::Relink,
         FaultKind::Trim,
         FaultKind::Forget,
+        FaultKind::Join,
+        FaultKind::Leave,
     ];
 }
 
@@ -165,6 +171,16 @@ impl Schedule {
         }
     }
 
+    /// There is one more region, as far away as some other one.
+    pub(crate) fn grow(&mut self, dice: &mut Dice) {
+        for row in &mut self.latency_ms {
+            let like = *dice.pick(row);
+            row.push(like);
+        }
+        let like = dice.pick(&self.latency_ms).clone();
+        self.latency_ms.push(like);
+    }
+
     /// Whether copies per entry are promised to be few: what links carry leaves no choice, and nothing fails.
     pub(crate) fn counts_copies(&self) -> bool {
         self.is_steady && matches!(self.topology.shape(), Shape::AllToAll | Shape::Ring { .. })
@@ -176,7 +192,7 @@ impl Schedule {
             + self.source.heartbeat_min
             + Duration::from_millis(2 * self.tend_ms)
             + self.failover_after / 8;
-        let hops = u32::try_from(self.regions.len()).unwrap_or(u32::MAX);
+        let hops = u32::try_from(self.latency_ms.len()).unwrap_or(u32::MAX);
         9 * self.failover_after + 2 * hops * hop + Duration::from_secs(1)
     }
 }
@@ -230,6 +246,11 @@ fn faults(dice: &mut Dice) -> Vec<FaultKind> {
     let mut all = FaultKind::ALL.to_vec();
     dice.shuffle(&mut all);
     all.truncate(1 + dice.index(all.len()));
+    // Schedules in which members change take longer.
+    if !dice.one_in(3) {
+        let is_of_members = |kind: &FaultKind| matches!(kind, FaultKind::Join | FaultKind::Leave);
+        all.retain(|kind| !is_of_members(kind));
+    }
     all
 }
 

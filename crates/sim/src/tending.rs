@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use atoll_core::VersionVector;
 use atoll_replication::delivery::LinkId;
+use atoll_replication::membership::Standing;
 use atoll_replication::message::{Ack, Upstream};
 use atoll_store::Command;
 
 use crate::events::{End, Event};
 use crate::invariants::{Violation, stability};
+use crate::members::is_active;
 use crate::mischief::Mischief;
 use crate::node::Asked;
 use crate::world::World;
@@ -34,6 +36,7 @@ impl World {
         self.steal_keys(place)?;
         self.acknowledge_all(place, true);
         self.count_copies();
+        self.drive_member(place);
         if self.dice.one_in(self.schedule.stable_every) {
             self.say_what_is_stable(place)?;
         }
@@ -99,7 +102,19 @@ impl World {
 
     fn say_what_is_stable(&mut self, place: usize) -> Result<(), Violation> {
         let members = self.members();
-        let Some(node) = &self.places[place].node else {
+        let here = &self.places[place];
+        let Some(node) = &here.node else {
+            return Ok(());
+        };
+        let regions = &node.region.catalog().regions;
+        let standing = Standing {
+            me: here.replica,
+            configured: here.configured.regions(),
+            members: regions,
+            applied: &node.region.applied().vector,
+            knowledge: &node.knowledge,
+        };
+        let Some(writers) = standing.writers() else {
             return Ok(());
         };
         let vector = if self.does(Mischief::TrustTheNewest) {
@@ -107,12 +122,17 @@ impl World {
             let newest = newest.map(Option::unwrap_or_default);
             newest.reduce(|a, b| a.meet(&b)).unwrap_or_default()
         } else {
-            node.knowledge.stable(&members)
+            node.knowledge.stable(&writers)
         };
         if node.region.applied().stable.covers_all(&vector) {
             return Ok(());
         }
         for (i, other) in self.places.iter().enumerate() {
+            // One that joins or is retired forgets nothing, and nobody forgets for it.
+            let joins = other.joins && !other.node.as_ref().is_some_and(is_active);
+            if other.has_left || joins || self.is_retired(place, i) {
+                continue;
+            }
             let checked = stability::check_everywhere(place, &vector, i, other.order.applied());
             checked.or_else(|violation| self.found(violation))?;
         }

@@ -19,6 +19,7 @@ use atoll_core::{
 };
 use atoll_replication::Now;
 use atoll_replication::frame::Encoder;
+use atoll_replication::topology::Topology;
 use atoll_store::engine::MemoryEngine;
 use atoll_store::{Arrival, Command, Identity, Region, query};
 
@@ -74,6 +75,12 @@ pub(crate) struct World {
 /// Where a region is: what stays when its process ends, and the process.
 pub(crate) struct Place {
     pub(crate) region: RegionName,
+    /// The topology that it goes by until its log has one with it.
+    pub(crate) configured: Topology,
+    /// It was not there from the beginning.
+    pub(crate) joins: bool,
+    /// It is retired and stopped.
+    pub(crate) has_left: bool,
     pub(crate) replica: ReplicaId,
     pub(crate) clock: WallClock,
     pub(crate) disk: Arc<MemoryEngine>,
@@ -106,36 +113,10 @@ impl World {
         let mut dice = Dice::new(seed);
         let schedule = Schedule::draw(&mut dice);
         let count = schedule.regions.len();
-        let mut places = Vec::with_capacity(count);
-        for (i, region) in schedule.regions.iter().enumerate() {
-            let identity = Identity {
-                store: STORE,
-                region: region.clone(),
-                replica: ReplicaId(dice.draw().max(1)),
-            };
-            let disk = Arc::new(MemoryEngine::new());
-            Region::form(&*disk, &identity)?;
-            places.push(Place {
-                region: identity.region,
-                replica: identity.replica,
-                clock: schedule.clocks[i],
-                disk,
-                node: None,
-                life: 0,
-                is_paused: false,
-                stays_down: false,
-                put_off: Vec::new(),
-                order: Order::default(),
-                gone: Gone::default(),
-                copies: Copies::default(),
-                forgotten: Timestamp(0),
-                stable: VersionVector::new(),
-            });
-        }
         let clients = (0..schedule.clients).map(|_| Client::new(dice.index(count)));
-        Ok(World {
+        let mut world = World {
             time: Timeline::default(),
-            places,
+            places: Vec::with_capacity(count),
             links: Vec::new(),
             connections: Vec::new(),
             clients: clients.collect(),
@@ -155,7 +136,51 @@ impl World {
             mischief: None,
             #[cfg(test)]
             only: None,
-        })
+        };
+        for place in 0..count {
+            let region = world.schedule.regions[place].clone();
+            let topology = world.schedule.topology.clone();
+            let clock = world.schedule.clocks[place];
+            world.add_place(region, topology, clock, false)?;
+        }
+        Ok(world)
+    }
+
+    /// A region with an empty disk, not started yet.
+    pub(crate) fn add_place(
+        &mut self,
+        region: RegionName,
+        configured: Topology,
+        clock: WallClock,
+        joins: bool,
+    ) -> Result<usize, Violation> {
+        let identity = Identity {
+            store: STORE,
+            region,
+            replica: ReplicaId(self.dice.draw().max(1)),
+        };
+        let disk = Arc::new(MemoryEngine::new());
+        Region::form(&*disk, &identity)?;
+        self.places.push(Place {
+            region: identity.region,
+            configured,
+            joins,
+            has_left: false,
+            replica: identity.replica,
+            clock,
+            disk,
+            node: None,
+            life: 0,
+            is_paused: false,
+            stays_down: false,
+            put_off: Vec::new(),
+            order: Order::default(),
+            gone: Gone::default(),
+            copies: Copies::default(),
+            forgotten: Timestamp(0),
+            stable: VersionVector::new(),
+        });
+        Ok(self.places.len() - 1)
     }
 
     pub(crate) fn happen(&mut self, event: Event) -> Result<(), Violation> {
@@ -205,19 +230,21 @@ impl World {
                 Ok(())
             }
             Event::Look => self.look_for_ways(),
+            Event::Operate => self.operate(),
         }
     }
 
     /// Starts a region on what its disk holds.
     pub(crate) fn start(&mut self, place: usize) -> Result<(), Violation> {
-        if self.places[place].node.is_some() || self.places[place].stays_down {
+        let here = &self.places[place];
+        if here.node.is_some() || here.stays_down || here.has_left {
             return Ok(());
         }
         let limits = self.schedule.inbox.clone();
         let disk = Arc::clone(&self.places[place].disk);
         let healing = Healing::new(
             &self.places[place].region,
-            self.schedule.topology.clone(),
+            self.places[place].configured.clone(),
             self.schedule.failover_after,
             self.dice.draw(),
             self.time.now(),
@@ -231,8 +258,11 @@ impl World {
             self.note(place, &group.arrivals, &mut touched)?;
         }
         self.check_restart(place)?;
-        let announce = Command::Announce {
-            now: self.timestamp(place),
+        let now = self.timestamp(place);
+        let announce = if self.places[place].joins {
+            Command::Join { now }
+        } else {
+            Command::Announce { now }
         };
         let configure = Command::Configure {
             collections: self.declared.clone(),
@@ -276,6 +306,7 @@ impl World {
                     let entry = self.book.add(entry, arrival);
                     let checked = hlc::check(&entry, &self.book);
                     checked.or_else(|violation| self.found(violation))?;
+                    self.check_retired(place, &entry)?;
                     let forgotten = self.places[place].forgotten;
                     let checked =
                         one_application::check_written(place, &entry, forgotten, &self.book);

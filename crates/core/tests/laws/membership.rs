@@ -163,7 +163,6 @@ fn a_member_goes_where_its_life_leads() {
     }
     let expected = [
         (Joining, Active),
-        (Joining, Draining),
         (Joining, Retired),
         (Active, Draining),
         (Active, Retired),

@@ -10,9 +10,10 @@
 //! hand, a ledger in core that names the largest partner instead of the smallest, and a store that forgets
 //! history which is stable while what replaced it is not.
 
+use atoll_core::member::Member;
 use atoll_core::slot::Version;
 use atoll_core::view::{self, Lens};
-use atoll_core::{CollectionSpec, Path, Policy, ReplicaId, Slot, UpdateDelete};
+use atoll_core::{CollectionSpec, Path, Policy, Slot, UpdateDelete};
 use atoll_store::query::{Conflict, Slots};
 
 use super::Violation;
@@ -71,11 +72,10 @@ pub(crate) fn check(one: &Snapshot, other: &Snapshot, nth: usize) -> Result<(), 
     check_ledger(one, other).map_err(between)
 }
 
-/// Which replica is which region; the order in which they were heard of is a note of arrival.
-fn admitted(snapshot: &Snapshot) -> Vec<(ReplicaId, String)> {
-    let regions = snapshot.catalog.regions.iter();
-    let mut admitted: Vec<_> = regions.map(|(id, name)| (id, name.to_string())).collect();
-    admitted.sort();
+/// Which replica is which region, and how far each is; the order in which they were heard of is a note of arrival.
+fn admitted(snapshot: &Snapshot) -> Vec<Member> {
+    let mut admitted: Vec<Member> = snapshot.catalog.regions.members().cloned().collect();
+    admitted.sort_by_key(|member| member.replica);
     admitted
 }
 
