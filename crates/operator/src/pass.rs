@@ -89,6 +89,7 @@ impl Tools {
                 are_nodes_as_seen,
             } = made.await;
             failures.extend(failed);
+            plan.next = plan.next.after_making(are_nodes_as_seen);
             let is_time = are_nodes_as_seen && failures.iter().all(|f| f.class() != Class::User);
             let acting = self.act(store, &declared, &observed, &ways, &plan, is_time);
             failures.extend(acting.await);

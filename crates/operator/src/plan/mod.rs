@@ -153,6 +153,17 @@ impl Next {
         Next::Blocked(Told { reason, message })
     }
 
+    /// The same once the objects were made: when nodes were changed, nothing is settled until that was seen.
+    pub(crate) fn after_making(self, are_nodes_as_seen: bool) -> Next {
+        match self {
+            Next::Nothing if !are_nodes_as_seen => {
+                let message = "what nodes are to be was changed".to_owned();
+                Next::wait(ConditionReason::Applying, message)
+            }
+            next => next,
+        }
+    }
+
     fn act(action: Action, reason: ConditionReason, message: String) -> Next {
         let told = Told { reason, message };
         Next::Act { action, told }

@@ -13,6 +13,14 @@ use crate::observe::{PodSeen, RegionObjects};
 /// The next pod to restart.
 pub(super) fn next(world: &World<'_>) -> Next {
     let order = order(world);
+    if let Some(region) = order.iter().find(|region| is_unknown(world, region)) {
+        return Next::wait(
+            ConditionReason::Applying,
+            format!(
+                "region {region}: what its nodes are to be was changed, and is yet to be taken in"
+            ),
+        );
+    }
     let Some(at) = order.iter().position(|region| is_outdated(world, region)) else {
         return unready(world, &order);
     };
@@ -55,6 +63,12 @@ fn order<'a>(world: &'a World<'_>) -> Vec<&'a RegionName> {
         regions.insert(0, canary);
     }
     regions.into_iter().map(|region| &region.name).collect()
+}
+
+/// Whether nobody can tell which nodes are up to date: the StatefulSet's controller has not seen the last change.
+fn is_unknown(world: &World<'_>, region: &RegionName) -> bool {
+    let objects = world.seen(region).and_then(|seen| seen.objects.as_ref());
+    objects.is_some_and(|objects| objects.update_revision.is_none())
 }
 
 fn is_outdated(world: &World<'_>, region: &RegionName) -> bool {

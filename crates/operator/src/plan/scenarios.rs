@@ -258,6 +258,17 @@ fn pods_that_nobody_makes_are_said() {
     );
 }
 
+/// Caught: Ready, about the new manifest, before the first node of a rolling update was restarted.
+#[test]
+fn a_change_that_is_not_taken_in_yet_is_not_done() {
+    let unseen = at_rest().replacen("updateRevision: new", "updateRevision: null", 1);
+    assert_ne!(unseen, at_rest());
+    assert!(next(STORE, &unseen).starts_with("wait Applying: region eu"));
+    let settled = plan(&declared(STORE), &world(&at_rest())).next;
+    assert_eq!(settled.clone().after_making(true), Next::Nothing);
+    assert!(told(&settled.after_making(false)).starts_with("wait Applying"));
+}
+
 #[test]
 fn a_region_leaves_by_proof() {
     let without = STORE.replace("    - { name: us }\n", "");
