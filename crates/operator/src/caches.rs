@@ -11,7 +11,7 @@ use std::sync::Arc;
 use atoll_api::manifest::{Collection, GeoStore, RegionName, ReplicationLink};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::DeserializeGuard;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::kinds::Kind;
 use crate::names::{MANAGED_BY, OPERATOR, REGION, STORE};
+use crate::shelf::{Index, Shelf, Whose};
 
 /// A store, or what cannot be read of it.
 pub(crate) type GuardedStore = DeserializeGuard<GeoStore>;
@@ -38,12 +39,12 @@ type Meta = PartialObjectMeta<DynamicObject>;
 /// What the API server has of one namespace, or of all.
 pub(crate) struct Caches {
     pub(crate) stores: Store<GuardedStore>,
-    collections: Store<DeserializeGuard<Collection>>,
-    links: Store<DeserializeGuard<ReplicationLink>>,
-    stateful_sets: Store<StatefulSet>,
-    pods: Store<Pod>,
-    claims: Store<PersistentVolumeClaim>,
-    others: BTreeMap<Kind, Store<Meta>>,
+    collections: Shelf<DeserializeGuard<Collection>>,
+    links: Shelf<DeserializeGuard<ReplicationLink>>,
+    stateful_sets: Shelf<StatefulSet>,
+    pods: Shelf<Pod>,
+    claims: Shelf<PersistentVolumeClaim>,
+    others: BTreeMap<Kind, Shelf<Meta>>,
     listing: watch::Receiver<usize>,
 }
 
@@ -97,15 +98,19 @@ pub(crate) fn watch_all(client: &Client, namespace: Option<&str>) -> (Caches, Re
     let of_stores = plain.clone().labels(STORE);
     let stores = watches.keep(
         plain.clone(),
-        quiet(|store: &GuardedStore| (store.namespace(), Some(store.name_any()))),
+        |store: &GuardedStore| (store.namespace(), Some(store.name_any())),
+        Wakes::Quiet,
+        |_| {},
     );
     let collections = watches.keep(
         plain,
-        quiet(|collection: &DeserializeGuard<Collection>| {
+        |collection: &DeserializeGuard<Collection>| {
             let readable = collection.0.as_ref().ok();
             let store = readable.map(|collection| collection.spec.store_ref.name.to_string());
             (collection.namespace(), store)
-        }),
+        },
+        Wakes::Quiet,
+        |_| {},
     );
     let kinds = Kind::ALL
         .into_iter()
@@ -114,48 +119,58 @@ pub(crate) fn watch_all(client: &Client, namespace: Option<&str>) -> (Caches, Re
         .map(|kind| (kind, watches.keep_metadata(kind, by_us.clone())))
         .collect();
     let caches = Caches {
-        stores,
+        stores: stores.objects,
         collections,
-        links: watches.keep(by_us.clone(), quiet(by_label)),
-        stateful_sets: watches.keep(by_us, loud(by_label)),
-        pods: watches.keep(of_stores.clone(), loud(by_label)),
-        claims: watches.keep(of_stores, loud(by_label)),
+        links: watches.keep(by_us.clone(), by_label, Wakes::Quiet, |_| {}),
+        stateful_sets: watches.keep(by_us, by_label, Wakes::Loud, without_template),
+        pods: watches.keep(of_stores.clone(), by_label, Wakes::Loud, without_spec),
+        claims: watches.keep(of_stores, by_label, Wakes::Loud, |_| {}),
         others,
         listing,
     };
     (caches, Box::pin(stream::select_all(watches.requests)))
 }
 
-/// Says whom a change of an object concerns: namespace and store; nobody when it changed nothing of interest.
-type Concerns<K> = Box<dyn FnMut(&K, bool) -> (Option<String>, Option<String>) + Send>;
+/// Which changes of an object concern its store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wakes {
+    /// All.
+    Loud,
+    /// Those of more than its status.
+    Quiet,
+}
 
 fn by_label<K: ResourceExt>(object: &K) -> (Option<String>, Option<String>) {
     (object.namespace(), object.labels().get(STORE).cloned())
 }
 
-/// Every change counts.
-fn loud<K: 'static>(
-    whom: impl Fn(&K) -> (Option<String>, Option<String>) + Send + 'static,
-) -> Concerns<K> {
-    Box::new(move |object, _| whom(object))
+/// What nodes are to be like is known by its revision.
+fn without_template(set: &mut StatefulSet) {
+    if let Some(spec) = &mut set.spec {
+        spec.template = PodTemplateSpec::default();
+    }
+    set.annotations_mut().clear();
 }
 
-/// Changes of status do not count.
-fn quiet<K: ResourceExt + 'static>(
-    whom: impl Fn(&K) -> (Option<String>, Option<String>) + Send + 'static,
-) -> Concerns<K> {
-    let mut known = HashMap::<(Option<String>, String), u64>::new();
-    Box::new(move |object, is_gone| {
+fn without_spec(pod: &mut Pod) {
+    pod.spec = None;
+    pod.annotations_mut().clear();
+}
+
+/// Whether a change is news, by what the object was before.
+#[derive(Default)]
+struct Known(HashMap<(Option<String>, String), u64>);
+
+impl Known {
+    fn take<K: ResourceExt>(&mut self, object: &K, is_gone: bool) -> bool {
         let name = (object.namespace(), object.name_any());
+        if is_gone {
+            self.0.remove(&name);
+            return true;
+        }
         let print = fingerprint(object.meta());
-        let is_news = if is_gone {
-            known.remove(&name);
-            true
-        } else {
-            known.insert(name, print) != Some(print)
-        };
-        if is_news { whom(object) } else { (None, None) }
-    })
+        self.0.insert(name, print) != Some(print)
+    }
 }
 
 /// What an object is besides its status. Where the API server counts generations, they stand for the content.
@@ -174,7 +189,13 @@ pub(crate) fn fingerprint(meta: &ObjectMeta) -> u64 {
 }
 
 impl Watches<'_> {
-    fn keep<K>(&mut self, config: watcher::Config, concerns: Concerns<K>) -> Store<K>
+    fn keep<K>(
+        &mut self,
+        config: watcher::Config,
+        whose: Whose<K>,
+        wakes: Wakes,
+        shrink: fn(&mut K),
+    ) -> Shelf<K>
     where
         K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
             + ResourceExt
@@ -192,18 +213,26 @@ impl Watches<'_> {
         let (store, writer) = reflector::store();
         let events = watcher::watcher(api, config)
             .default_backoff()
-            .modify(|object| object.managed_fields_mut().clear());
-        self.wake(reflector::reflector(writer, events), concerns);
-        store
+            .modify(move |object| {
+                object.managed_fields_mut().clear();
+                shrink(object);
+            });
+        self.shelve(
+            reflector::reflector(writer, events),
+            store,
+            (),
+            whose,
+            wakes,
+        )
     }
 
-    fn keep_metadata(&mut self, kind: Kind, config: watcher::Config) -> Store<Meta> {
+    fn keep_metadata(&mut self, kind: Kind, config: watcher::Config) -> Shelf<Meta> {
         let resource = kind.resource();
         let api: Api<Meta> = match self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
-        let writer = reflector::store::Writer::new(resource);
+        let writer = reflector::store::Writer::new(resource.clone());
         let store = writer.as_reader();
         let events = watcher::watcher(api, config)
             .default_backoff()
@@ -211,25 +240,42 @@ impl Watches<'_> {
                 object.managed_fields_mut().clear();
                 object.annotations_mut().clear();
             });
-        self.wake(reflector::reflector(writer, events), loud(by_label));
-        store
+        let events = reflector::reflector(writer, events);
+        self.shelve(events, store, resource, by_label, Wakes::Loud)
     }
 
-    /// From changes to requests.
-    fn wake<K: Send + 'static>(
+    /// From changes to requests; what was changed is found by its store from then on.
+    fn shelve<K>(
         &mut self,
         events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
-        mut concerns: Concerns<K>,
-    ) {
+        store: Store<K>,
+        kind: K::DynamicType,
+        whose: Whose<K>,
+        wakes: Wakes,
+    ) -> Shelf<K>
+    where
+        K: ResourceExt + Clone + Send + 'static,
+        K::DynamicType: Eq + Hash + Clone,
+    {
+        let index = Index::default();
+        let shelf = Shelf::new(store, kind, whose, index.clone());
         let listing = self.listing.clone();
         listing.begin();
         let mut is_listed = false;
+        let mut known = Known::default();
         let requests = events.filter_map(move |event| {
+            if let Ok(event) = &event {
+                index.take(event, whose);
+            }
             let request = match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                    concerned(concerns(&object, false))
+                    let is_news = wakes == Wakes::Loud || known.take(&object, false);
+                    is_news.then(|| concerned(whose(&object))).flatten()
                 }
-                Ok(Event::Delete(object)) => concerned(concerns(&object, true)),
+                Ok(Event::Delete(object)) => {
+                    known.take(&object, true);
+                    concerned(whose(&object))
+                }
                 Ok(Event::Init) => None,
                 Ok(Event::InitDone) => {
                     if !std::mem::replace(&mut is_listed, true) {
@@ -242,6 +288,7 @@ impl Watches<'_> {
             std::future::ready(request)
         });
         self.requests.push(Box::pin(requests));
+        shelf
     }
 }
 
@@ -275,46 +322,40 @@ impl Caches {
 
     /// The collections of a store that can be read.
     pub(crate) fn collections(&self, namespace: &str, store: &str) -> Vec<Arc<Collection>> {
-        let is_of = |object: &DeserializeGuard<Collection>| {
-            let collection = object.0.as_ref().ok();
-            collection.is_some_and(|collection| {
-                collection.namespace().as_deref() == Some(namespace)
-                    && collection.spec.store_ref.name.as_str() == store
-                    && collection.meta().deletion_timestamp.is_none()
-            })
-        };
-        let all = self.collections.state_filter(is_of);
-        all.iter()
-            .filter_map(|object| object.0.as_ref().ok())
-            .map(|collection| Arc::new(collection.clone()))
+        let all = self.collections.of(namespace, store).into_iter();
+        all.filter_map(|object| object.0.clone().ok())
+            .filter(|collection| collection.meta().deletion_timestamp.is_none())
+            .map(Arc::new)
             .collect()
     }
 
     /// Collections of stores that are not there.
     pub(crate) fn collections_without_store(&self) -> Vec<Arc<DeserializeGuard<Collection>>> {
-        self.collections.state_filter(|object| match &object.0 {
-            Ok(collection) => {
-                let namespace = collection.namespace().unwrap_or_default();
-                let store = collection.spec.store_ref.name.as_str();
-                self.stores
-                    .get(&ObjectRef::new(store).within(&namespace))
-                    .is_none()
-            }
-            Err(_) => true,
-        })
+        self.collections
+            .objects
+            .state_filter(|object| match &object.0 {
+                Ok(collection) => {
+                    let namespace = collection.namespace().unwrap_or_default();
+                    let store = collection.spec.store_ref.name.as_str();
+                    self.stores
+                        .get(&ObjectRef::new(store).within(&namespace))
+                        .is_none()
+                }
+                Err(_) => true,
+            })
     }
 
     /// What there is of a store.
     pub(crate) fn children(&self, namespace: &str, store: &str) -> Children {
         let mut children = Children {
-            stateful_sets: of(&self.stateful_sets, namespace, store),
-            pods: of(&self.pods, namespace, store),
-            claims: of(&self.claims, namespace, store),
-            links: of(&self.links, namespace, store),
+            stateful_sets: self.stateful_sets.of(namespace, store),
+            pods: self.pods.of(namespace, store),
+            claims: self.claims.of(namespace, store),
+            links: self.links.of(namespace, store),
             metadata: BTreeMap::new(),
         };
         for (kind, others) in &self.others {
-            for object in of(others, namespace, store) {
+            for object in others.of(namespace, store) {
                 children
                     .metadata
                     .insert((*kind, object.name_any()), object.metadata.clone());
@@ -330,20 +371,4 @@ impl Caches {
         }
         children
     }
-}
-
-fn of<K>(cache: &Store<K>, namespace: &str, store: &str) -> Vec<Arc<K>>
-where
-    K: Resource + Clone + 'static,
-    K::DynamicType: Eq + Hash + Clone,
-{
-    cache.state_filter(|object| {
-        let meta = object.meta();
-        meta.namespace.as_deref() == Some(namespace)
-            && meta
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(STORE))
-                .is_some_and(|label| label == store)
-    })
 }

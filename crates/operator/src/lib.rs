@@ -43,6 +43,7 @@ mod report;
 mod seen;
 mod serve;
 mod settings;
+mod shelf;
 mod validate;
 
 pub use controller::{StartError, run};
