@@ -8,7 +8,7 @@
 //!   Joining ──▶ Active ◀──▶ Draining ──▶ Retired        forced: any ──▶ Retired
 //! ```
 
-use crate::ids::{RegionName, ReplicaId};
+use crate::ids::{Dot, RegionName, ReplicaId};
 
 /// How far a member is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +122,9 @@ pub struct Member {
     pub revision: u64,
     /// For a retired one: the last sequence that counts; 0 otherwise.
     pub last: u64,
+    /// The entry that removed it in its absence, the smallest if there are several: a member that has that entry
+    /// knows that it is gone. `None` while it is there, and when it retired itself.
+    pub removed_by: Option<Dot>,
 }
 
 impl Member {
@@ -133,6 +136,7 @@ impl Member {
             state,
             revision,
             last,
+            removed_by: _,
         } = *self;
         (state == MemberState::Retired, revision, state, last)
     }
@@ -175,6 +179,7 @@ impl Regions {
             state: *state,
             revision: *revision,
             last: *last,
+            removed_by: None,
         };
         match self.0.iter_mut().find(|m| m.replica == *replica) {
             None => self.0.push(changed),
@@ -184,6 +189,13 @@ impl Regions {
                 known.last = *last;
             }
             Some(_) => {}
+        }
+    }
+
+    /// A member was removed in its absence by the entry `by`, whatever else was said of it.
+    pub fn removed(&mut self, replica: ReplicaId, by: Dot) {
+        if let Some(known) = self.0.iter_mut().find(|m| m.replica == replica) {
+            known.removed_by = Some(known.removed_by.map_or(by, |first| first.min(by)));
         }
     }
 

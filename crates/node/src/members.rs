@@ -346,6 +346,7 @@ impl Inner {
             state: MemberState::Active,
             revision: 0,
             last: 0,
+            removed_by: None,
         });
         self.member_status(&catalog, &member)
     }

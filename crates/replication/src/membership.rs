@@ -13,8 +13,12 @@
 //! **Leaving.** A region that drains is retired when all that stay are known to have all that it wrote, and one of
 //! them is Active and does not drain as far as is known here. Several regions may be told to leave at once, each by
 //! somebody who does not know of the others: since a region must know that the others know of its leaving before
-//! it goes, the last one finds nobody who stays, and stays. A dead region is removed by who names how many of its
-//! entries are known to be lost.
+//! it goes, the last one finds nobody who stays, and stays.
+//!
+//! **Removal.** A dead region is removed by who names how many of its entries are known to be lost. A member that
+//! could not be asked may hold more of them than anyone knew: they count, come to all others, and need not have
+//! seen what was stable without them. So the removed region counts as one that writes until all that stay are known
+//! to know of its removal, for from then on nobody takes anything from it, and all that they then have of it is here.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,11 +74,13 @@ impl Standing<'_> {
         heard.unwrap_or(0).max(self.applied.get(replica))
     }
 
-    /// All that other regions were heard to have; `None` before the first was heard.
+    /// All that other regions were heard to have; `None` before the first was heard. What only those that are
+    /// retired had is lost.
     #[must_use]
     pub fn known_elsewhere(&self) -> Option<VersionVector> {
         let rows = self.knowledge.matrix().into_iter();
-        let others = rows.filter(|(replica, _)| *replica != self.me);
+        let stays = |replica| replica != self.me && !self.members.is_retired(replica);
+        let others = rows.filter(|(replica, _)| stays(*replica));
         others.map(|(_, vector)| vector).reduce(|mut all, vector| {
             all.merge(&vector);
             all
@@ -97,16 +103,35 @@ impl Standing<'_> {
     }
 
     /// The replica ids of which entries may still come; `None` while this region cannot know: it joins, or some
-    /// region of its configuration has not announced itself. One that is retired counts until its last entry is here.
+    /// region of its configuration has not announced itself. One that is retired counts until its last entry is here,
+    /// one that was removed until it is known which one that is.
     #[must_use]
     pub fn writers(&self) -> Option<Vec<ReplicaId>> {
         let joins = self.members.state(self.me) == Some(MemberState::Joining);
         if joins || !self.knows_all_configured() {
             return None;
         }
-        let may_come = |m: &&Member| !m.is_retired() || self.applied.get(m.replica) < m.last;
+        let is_removal_known = self.is_every_removal_known();
+        let may_come = |m: &&Member| match m.removed_by {
+            _ if !m.is_retired() => true,
+            None => self.applied.get(m.replica) < m.last,
+            Some(_) => !is_removal_known || !self.has_all_of(m.replica),
+        };
         let writers = self.members.members().filter(may_come);
         Some(writers.map(|member| member.replica).collect())
+    }
+
+    /// Whether all that stay were heard to know of every removal: of what they pass on, too, nothing is new then.
+    fn is_every_removal_known(&self) -> bool {
+        let mut removals = self.members.members().filter_map(|m| m.removed_by);
+        removals.all(|by| self.others().all(|m| self.durable(m.replica).covers(by)))
+    }
+
+    /// Whether all that those who stay were heard to have of a replica id is here.
+    fn has_all_of(&self, replica: ReplicaId) -> bool {
+        let here = self.applied.get(replica);
+        self.others()
+            .all(|m| self.durable(m.replica).get(replica) <= here)
     }
 
     fn knows_all_configured(&self) -> bool {
@@ -429,6 +454,56 @@ mod tests {
         assert_eq!(writers(Active, &[(3, 4)]), ids(&[1, 3, 9]));
         assert_eq!(writers(Active, &[(3, 5)]), ids(&[1, 9]));
         assert_eq!(writers(Joins, &[(3, 5)]), None);
+    }
+
+    /// Region 2 has not heard that 3 was removed, and holds more of it than was known. Caught: a removed region
+    /// forgotten like one that retired itself; members not waited for that do not know of the removal; what they
+    /// hold not waited for.
+    #[test]
+    fn entries_of_a_removed_region_may_come_until_all_know_of_the_removal() {
+        use MemberState::{Active, Retired};
+        let mut members = members(&[(1, Active), (2, Active), (3, Retired), (9, Active)]);
+        members.removed(ReplicaId(3), Dot::new(ReplicaId(1), 8));
+        let counts = |rows: &[(u64, &[(u64, u64)])], applied| {
+            let (applied, knowledge) = (vector(applied), knowing(rows));
+            let standing = Standing {
+                me: ReplicaId(9),
+                configured: &[],
+                members: &members,
+                applied: &applied,
+                knowledge: &knowledge,
+            };
+            standing.writers().unwrap().contains(&ReplicaId(3))
+        };
+        let one: (u64, &[(u64, u64)]) = (1, &[(1, 8), (3, 5)]);
+        let here: &[(u64, u64)] = &[(1, 8), (3, 5)];
+        assert!(counts(&[one], here), "2 was not heard");
+        assert!(
+            counts(&[one, (2, &[(1, 7), (3, 5)])], here),
+            "2 does not know"
+        );
+        let both = [one, (2, &[(1, 8), (3, 6)][..])];
+        assert!(counts(&both, here), "2 holds more");
+        assert!(!counts(&both, &[(1, 8), (3, 6)]));
+    }
+
+    /// Caught: what the removed region had announced demanded of regions that join: nobody could join any more.
+    #[test]
+    fn what_is_lost_keeps_nobody_from_joining() {
+        use MemberState::{Active, Joining as Joins, Retired};
+        let members = members(&[(1, Active), (3, Retired), (9, Joins)]);
+        let knowledge = knowing(&[(1, &[(1, 8), (3, 5), (9, 1)]), (3, &[(1, 4), (3, 7)])]);
+        let applied = vector(&[(1, 8), (3, 5), (9, 1)]);
+        let standing = Standing {
+            me: ReplicaId(9),
+            configured: &[],
+            members: &members,
+            applied: &applied,
+            knowledge: &knowledge,
+        };
+        let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+        assert_eq!(next, Some(MemberState::Active));
+        assert_eq!(standing.announced(ReplicaId(3)), 7);
     }
 
     #[test]

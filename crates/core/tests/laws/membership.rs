@@ -25,6 +25,8 @@ fn name(text: &str) -> RegionName {
 enum News {
     Announced(u64),
     Changed(MemberChange),
+    /// By an entry of somebody else.
+    Removed(MemberChange, Dot),
 }
 
 fn region_of(replica: u64) -> RegionName {
@@ -43,7 +45,17 @@ fn news() -> impl Strategy<Value = News> {
                 last,
             })
         });
-    prop_oneof![1 => (0..3_u64).prop_map(News::Announced), 4 => change]
+    let removed = (0..3_u64, 0..3_u64, 1..4_u64).prop_map(|(replica, last, seq)| {
+        let change = MemberChange {
+            replica: ReplicaId(replica),
+            region: region_of(replica),
+            state: Retired,
+            revision: 2,
+            last,
+        };
+        News::Removed(change, Dot::new(ReplicaId(9), seq))
+    });
+    prop_oneof![1 => (0..3_u64).prop_map(News::Announced), 4 => change, 1 => removed]
 }
 
 fn after(news: &[News]) -> BTreeMap<ReplicaId, Member> {
@@ -52,6 +64,10 @@ fn after(news: &[News]) -> BTreeMap<ReplicaId, Member> {
         match news {
             News::Announced(replica) => regions.admit(ReplicaId(*replica), region_of(*replica)),
             News::Changed(change) => regions.merge(change),
+            News::Removed(change, by) => {
+                regions.merge(change);
+                regions.removed(change.replica, *by);
+            }
         }
     }
     let members = regions.members().cloned();
@@ -85,7 +101,7 @@ fn region(text: &str) -> LayoutRegion {
 proptest! {
     #![proptest_config(cases())]
 
-    /// Caught: the later change to arrive wins.
+    /// Caught: the later change to arrive wins; the first entry heard of that removed a member kept.
     #[test]
     fn members_do_not_show_the_order_of_arrival(
         (first, second) in prop::collection::vec(news(), 0..8)
@@ -126,7 +142,7 @@ proptest! {
         for news in &news {
             match news {
                 News::Announced(replica) => regions.admit(ReplicaId(*replica), region_of(*replica)),
-                News::Changed(change) => {
+                News::Changed(change) | News::Removed(change, _) => {
                     let before = regions.clone();
                     let allowed = regions.check(change);
                     regions.merge(change);

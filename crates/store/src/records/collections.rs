@@ -7,7 +7,7 @@ use prost::Message;
 use atoll_core::collection::Regions;
 use atoll_core::member::{Member, MemberChange};
 use atoll_core::wire::membership::{state_number, state_of};
-use atoll_core::{CollectionSpec, DataType, Policy, ReplicaId, UpdateDelete};
+use atoll_core::{CollectionSpec, DataType, Dot, Policy, ReplicaId, UpdateDelete};
 
 use super::{BadRecord, damaged};
 
@@ -42,6 +42,7 @@ pub fn encode_regions(regions: &Regions) -> Vec<u8> {
             state,
             revision,
             last,
+            removed_by,
         } = member;
         RegionPb {
             replica: replica.0,
@@ -49,6 +50,8 @@ pub fn encode_regions(regions: &Regions) -> Vec<u8> {
             state: state_number(*state),
             revision: *revision,
             last: *last,
+            removed_by: removed_by.map_or(0, |by| by.replica.0),
+            removed_by_seq: removed_by.map_or(0, |by| by.seq),
         }
     });
     super::encode(&RegionsPb {
@@ -65,13 +68,18 @@ pub fn decode_regions(bytes: Bytes) -> Result<Regions, BadRecord> {
     let mut regions = Regions::default();
     for region in message.regions {
         let unknown = || damaged(REGIONS_KIND, "a state that is not known; upgrade this node");
+        let replica = ReplicaId(region.replica);
         regions.merge(&MemberChange {
-            replica: ReplicaId(region.replica),
+            replica,
             region: region.name.parse().map_err(|e| damaged(REGIONS_KIND, e))?,
             state: state_of(region.state).ok_or_else(unknown)?,
             revision: region.revision,
             last: region.last,
         });
+        if region.removed_by_seq > 0 {
+            let by = Dot::new(ReplicaId(region.removed_by), region.removed_by_seq);
+            regions.removed(replica, by);
+        }
     }
     Ok(regions)
 }
@@ -165,6 +173,10 @@ struct RegionPb {
     revision: u64,
     #[prost(uint64, tag = "5")]
     last: u64,
+    #[prost(fixed64, tag = "6")]
+    removed_by: u64,
+    #[prost(uint64, tag = "7")]
+    removed_by_seq: u64,
 }
 
 #[cfg(test)]
@@ -231,6 +243,24 @@ mod tests {
         010a1209a00000000000000012026575180120ac020a1009a100000000000000
         1202657520ad020a1209a20000000000000012026575180220ae020a1409a300
         00000000000012026575180320af022807
+        ");
+    }
+
+    /// A member that was removed by force; all others keep the bytes above.
+    #[test]
+    fn the_bytes_of_a_removed_member_are_pinned() {
+        let mut regions = Regions::default();
+        regions.merge(&MemberChange {
+            replica: ReplicaId(0xA0),
+            region: "eu".parse().unwrap(),
+            state: MemberState::Retired,
+            revision: 3,
+            last: 7,
+        });
+        regions.removed(ReplicaId(0xA0), Dot::new(ReplicaId(0xB1), 300));
+        let bytes = checks::check(REGIONS_KIND, &regions, encode_regions, decode_regions);
+        insta::assert_snapshot!(bytes, @r"
+        PENDING
         ");
     }
 

@@ -118,6 +118,9 @@ impl Work<'_> {
         // The change first: an incarnation that announces itself as Joining was never anything else.
         if let Some(change) = member {
             catalog.regions.merge(change);
+            if change.state == MemberState::Retired && change.replica != dot.replica {
+                catalog.regions.removed(change.replica, *dot);
+            }
         }
         if let Some(region) = announces {
             catalog.regions.admit(dot.replica, region.clone());

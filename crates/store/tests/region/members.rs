@@ -38,17 +38,24 @@ fn states(all: &Regions, place: usize) -> Vec<MemberState> {
 
 /// Three regions that know each other; the third one joined.
 fn three() -> Regions {
+    regions(3)
+}
+
+/// Regions that know each other; all but two joined.
+fn regions(count: usize) -> Regions {
     let pages = spec(
         "pages",
         atoll_core::DataType::Register,
         atoll_core::Policy::KeepSiblings,
         atoll_core::UpdateDelete::KeepBoth,
     );
-    let mut all = Regions::of(3, &[pages]);
+    let mut all = Regions::of(count, &[pages]);
     for place in 0..2 {
         all.apply(place, Command::Announce { now: at(1) });
     }
-    all.apply(2, Command::Join { now: at(1) });
+    for place in 2..count {
+        all.apply(place, Command::Join { now: at(1) });
+    }
     all.settle();
     all
 }
@@ -220,6 +227,25 @@ fn changes_made_apart_come_out_the_same_everywhere() {
     all.settle();
     for place in 0..3 {
         assert_eq!(states(&all, place), [Active, Active, Retired], "{place}");
+    }
+}
+
+/// By which entry is the same everywhere and after a restart. Caught: not written down; noted for a region that
+/// retires itself.
+#[test]
+fn who_was_removed_and_by_which_entry_is_known_everywhere() {
+    let mut all = regions(4);
+    let first = change(&mut all, 1, 2, Retired).unwrap();
+    let second = change(&mut all, 0, 2, Retired).unwrap();
+    all.settle();
+    change(&mut all, 3, 3, Retired).unwrap();
+    all.settle();
+    for place in [0, 1, 3] {
+        all.seats[place].restart();
+        let regions = &all.seats[place].region().catalog().regions;
+        let by = |i| regions.member(identity(i).replica).unwrap().removed_by;
+        assert_eq!(by(2), Some(first.min(second)), "{place}");
+        assert_eq!(by(3), None, "{place}");
     }
 }
 
