@@ -2,7 +2,7 @@
 # Each target first does what it needs, so each works alone on a fresh machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test sim torture verify fix bench crds print-bin image e2e e2e-kind e2e-short
+.PHONY: help setup build demo test sim torture verify fix bench crds print-bin image e2e e2e-kind e2e-short telemetry-test
 
 # One directory outside the tree for every target: RocksDB is compiled once for demo, test and verify.
 # It is keyed by the compiler; set CARGO_TARGET_DIR to use another one.
@@ -53,11 +53,12 @@ torture: setup ## kill, freeze and cut real nodes for MINUTES=…; SEED=… REGI
 		$(if $(SEED),--seed $(SEED)) --regions $(or $(REGIONS),3) --nodes $(or $(NODES),3) $(TORTURE_ARGS)
 
 # The docs are for people who work on Atoll: private items too, and links to them are fine.
-verify: setup ## format, lints, docs, purity, licences, crds/, charts; writes nothing
+verify: setup ## format, lints, docs, purity, licences, crds/, charts, dashboards and alerts; writes nothing
 	cargo fmt --all --check
 	python3 scripts/forbidden.py
 	python3 scripts/purity.py
 	python3 scripts/licences.py
+	python3 scripts/watching.py
 	python3 scripts/charts.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps --document-private-items
@@ -67,6 +68,7 @@ verify: setup ## format, lints, docs, purity, licences, crds/, charts; writes no
 fix: setup ## format, and apply the lints' own fixes
 	cargo fmt --all
 	cargo clippy --locked --workspace --all-targets --fix --allow-dirty --allow-staged
+	python3 scripts/watching.py --write
 	python3 scripts/charts.py --write
 
 crds: build ## write crds/ anew from the structs that manifests are read into
@@ -97,3 +99,6 @@ e2e-short: ## the stories that tell most in the least time
 
 e2e-kind: ## the same stories on kind
 	@e2e/run kind $(STORIES)
+
+telemetry-test: build ## Prometheus and a collector watch a store of three regions: every panel, alert and trace
+	@python3 e2e/telemetry/run.py "$(CARGO_TARGET_DIR)/debug/atoll" --tools "$$(scripts/telemetry.sh)" $(TELEMETRY_ARGS)

@@ -10,6 +10,7 @@
 //! - [`Network`]: how connections are made
 //! - [`Dialer`]: plainly or by TLS; [`tls`]: certificates
 //! - [`link`]: the long-lived stream between two regions
+//! - [`otlp`]: telemetry on its way to a collector
 
 mod admin;
 mod attempts;
@@ -23,6 +24,7 @@ pub mod link;
 mod members;
 mod network;
 mod options;
+pub mod otlp;
 mod peer;
 mod request;
 mod resend;

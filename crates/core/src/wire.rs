@@ -148,6 +148,40 @@ pub fn decode_header(frame: &Bytes) -> Result<(Dot, Timestamp, VersionVector), B
     ))
 }
 
+/// The next of several frames, one after the other, which have been checked before or are ours.
+#[must_use]
+pub fn next_frame(frames: &mut Bytes) -> Option<Bytes> {
+    let length = frames.get(4..8)?.try_into().map(u32::from_le_bytes).ok()?;
+    let whole = FRAME_HEADER_BYTES.checked_add(usize::try_from(length).ok()?)?;
+    (whole <= frames.len()).then(|| frames.split_to(whole))
+}
+
+/// What is told of an entry to those who watch: whose it is, when it was written, by which trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who wrote it.
+    pub replica: ReplicaId,
+    /// When.
+    pub time: Timestamp,
+    /// W3C `traceparent` of the request, or empty.
+    pub trace: Bytes,
+}
+
+/// Reads only that of an entry.
+///
+/// # Errors
+/// [`BadFrame`].
+pub fn decode_origin(frame: &Bytes) -> Result<Origin, BadFrame> {
+    let message = frame.slice(FRAME_HEADER_BYTES.min(frame.len())..);
+    let origin =
+        pb::EntryOrigin::decode(message).map_err(|e| BadFrame::Malformed(e.to_string()))?;
+    Ok(Origin {
+        replica: ReplicaId(origin.replica),
+        time: Timestamp(origin.time),
+        trace: origin.trace,
+    })
+}
+
 /// Protocol Buffers messages. Field numbers are never reused.
 pub mod pb {
     use prost::Message;
@@ -183,6 +217,20 @@ pub mod pb {
         /// Dependencies.
         #[prost(message, optional, tag = "4")]
         pub dependencies: Option<Vector>,
+    }
+
+    /// An entry, as far as those who watch are told of it.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct EntryOrigin {
+        /// Origin.
+        #[prost(fixed64, tag = "1")]
+        pub replica: u64,
+        /// HLC.
+        #[prost(fixed64, tag = "3")]
+        pub time: u64,
+        /// W3C traceparent.
+        #[prost(bytes = "bytes", tag = "6")]
+        pub trace: Bytes,
     }
 
     /// An entry.

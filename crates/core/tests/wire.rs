@@ -8,7 +8,8 @@ use atoll_core::idempotency::Idempotency;
 use atoll_core::intent::{Action, Intent, Precondition};
 use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::wire::{
-    BadFrame, FRAME_HEADER_BYTES, decode_entry, decode_header, encode_entry, pb, split_frame,
+    BadFrame, FRAME_HEADER_BYTES, Origin, decode_entry, decode_header, decode_origin, encode_entry,
+    next_frame, pb, split_frame,
 };
 use atoll_core::{
     Content, Dot, Entry, Key, Layout, MemberChange, MemberState, Operation, Path, RegionName,
@@ -245,8 +246,19 @@ proptest! {
     fn an_entry_comes_back(entry in any_entry()) {
         let frame = encode_entry(&entry);
         prop_assert_eq!(decode_entry(&frame), Ok(entry.clone()));
+        let origin = Origin { replica: entry.dot.replica, time: entry.time, trace: entry.trace };
+        prop_assert_eq!(decode_origin(&frame), Ok(origin));
         let header = (entry.dot, entry.time, entry.dependencies);
         prop_assert_eq!(decode_header(&frame), Ok(header));
+    }
+
+    #[test]
+    fn frames_in_a_row_are_told_apart(entries in prop::collection::vec(any_entry(), 0..4)) {
+        let frames: Vec<Bytes> = entries.iter().map(encode_entry).collect();
+        let mut row = Bytes::from(frames.concat());
+        let told: Vec<Bytes> = std::iter::from_fn(|| next_frame(&mut row)).collect();
+        prop_assert_eq!(told, frames);
+        prop_assert!(row.is_empty());
     }
 
     #[test]
@@ -295,6 +307,8 @@ proptest! {
                 prop_assert_eq!(decode_entry(&encode_entry(&read)), Ok(read));
             }
             let _ = decode_header(&frame);
+            let _ = decode_origin(&frame);
+            let _ = next_frame(&mut frame.clone());
             let _ = pb::Intent::decode(message.as_slice()).map(Intent::try_from);
             let _ = split_frame(&mut Bytes::from(message));
         }

@@ -12,8 +12,10 @@ use atoll_api::manifest::{
 };
 use atoll_api::topology::Carries;
 
+mod telemetry;
 mod tls;
 
+pub use self::telemetry::{LogRetentionConfig, OtlpConfig, TelemetryConfig};
 pub use self::tls::TlsConfig;
 use crate::link::declared::Declared;
 pub use crate::link::declared::{LinkEnds, TopologyConfig};
@@ -64,6 +66,13 @@ pub struct NodeConfig {
     /// How long conflicts stay in the ledger.
     #[serde(default)]
     pub conflict_retention: ConflictRetention,
+    /// How much log is kept for a silent region. The log is kept whole until entries are dropped from it; alerts
+    /// compare with this.
+    #[serde(default)]
+    pub log_retention: LogRetentionConfig,
+    /// Where telemetry goes.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
     /// How long idempotency keys are remembered.
     #[serde(default)]
     pub idempotency: IdempotencyConfig,

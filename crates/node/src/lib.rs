@@ -8,7 +8,7 @@
 //! - `members`: regions that join and leave, and the topology
 //! - [`surroundings`]: network, disk, wall clock and threads, which a simulator replaces
 //! - `tls`: certificates, who is taken, and who was not
-//! - `http`: the routes; `telemetry`: the instruments; [`limits`]: what the storage can do at best
+//! - `http`: the routes; `telemetry`: the instruments, `watched`: their values; [`limits`]: what the storage can do at best
 
 mod clock;
 pub mod config;
@@ -30,6 +30,7 @@ pub mod surroundings;
 mod tasks;
 pub mod telemetry;
 mod tls;
+mod watched;
 
 pub use config::NodeConfig;
 pub use node::Node;

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use atoll_api::http::{ConnectivityState, LinkStatus, Readiness, Status, WriteConcern};
+use atoll_api::http::{LinkStatus, Readiness, Status, WriteConcern};
 use atoll_client::{Dialer, PeerClient};
 use atoll_core::intent::Rejection;
 use atoll_core::{CollectionSpec, Dot, MemberState, RegionName, ReplicaId, VersionVector};
-use atoll_replication::healing::{Pull, Role};
 use atoll_replication::topology::Topology;
 use atoll_store::engine::Engine;
 use atoll_store::log::LogReader;
@@ -20,7 +19,7 @@ use atoll_store::{Catalog, Command, Identity, Outcome, Request, Written};
 use crate::clock::Clock;
 use crate::config::{NodeConfig, PeerConfig};
 use crate::link::declared::Declared;
-use crate::link::overview::{Gauge, LinkBoard};
+use crate::link::overview::LinkBoard;
 use crate::link::{Peers, serve};
 use crate::members::Joining;
 use crate::past::Past;
@@ -31,7 +30,7 @@ use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
 use crate::surroundings::Surroundings;
 use crate::tasks::Tasks;
-use crate::telemetry::{Gauges, LinkGauge, LogGauge, Metrics, OriginLag, TopologyGauge};
+use crate::telemetry::Metrics;
 use crate::tls::{self, NodeTls};
 
 /// A running node, shared.
@@ -342,63 +341,5 @@ impl Inner {
                 tracing::debug!(%error, "housekeeping was not committed");
             }
         });
-    }
-
-    pub(crate) fn gauges(&self) -> Gauges {
-        let (catalog, now) = (self.published.catalog(), self.clock.elapsed());
-        let link = |(pull, gauge): (Pull, Gauge)| LinkGauge {
-            from: pull.from.to_string(),
-            to: self.config.region.clone(),
-            origins: if gauge.origins.is_empty() {
-                let (seconds, entries) = (gauge.lag_seconds, gauge.lag_entries);
-                vec![OriginLag {
-                    origin: pull.from.to_string(),
-                    seconds,
-                    entries,
-                }]
-            } else {
-                let seconds = gauge.lag_seconds;
-                let lag = |(origin, entries)| OriginLag {
-                    origin,
-                    seconds,
-                    entries,
-                };
-                gauge.origins.into_iter().map(lag).collect()
-            },
-            queue_entries: gauge.queue_entries,
-            queue_bytes: gauge.queue_bytes,
-            stands_in: matches!(pull.role, Role::StandsIn { .. }),
-            silent_seconds: pull
-                .silent_since
-                .map_or(0.0, |since| now.saturating_sub(since).as_secs_f64()),
-        };
-        let offsets = self.peers.offsets(self.clock.elapsed()).into_iter();
-        let seconds = |ms: i64| {
-            let whole = Duration::from_millis(ms.unsigned_abs()).as_secs_f64();
-            if ms < 0 { -whole } else { whole }
-        };
-        Gauges {
-            links: self.board.gauges().into_iter().map(link).collect(),
-            // Measured is the peer's clock minus this one's; shown is how far this one is ahead.
-            clock_offsets: offsets
-                .map(|(r, ms)| (catalog.regions.shown(r), seconds(-ms)))
-                .collect(),
-            log: LogGauge {
-                entries: self.published.arrival(),
-                bytes: self.engine.disk().map_or(0, |disk| disk.used_bytes),
-                blocked_by: None,
-            },
-            own_missing: self
-                .past
-                .rolled_back()
-                .map_or(0, |found| found.held - found.has),
-            converged_ages: Vec::new(),
-            topology: self.board.topology().map(|topology| TopologyGauge {
-                connected: topology.state != ConnectivityState::Partitioned,
-                redundant: topology.state == ConnectivityState::Redundant,
-                sides: topology.sides.len().max(1) as u64,
-            }),
-            tls: self.tls.as_ref().map(NodeTls::gauge),
-        }
     }
 }

@@ -1,14 +1,17 @@
 //! Group propose: what clients ask for while one command is being committed becomes the next command.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use atoll_store::{Command, Outcome, Request, Written};
 
 use crate::clock::Clock;
 use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
+use crate::telemetry::Metrics;
 
 /// Requests in one command.
 const REQUESTS_MAX: usize = 1024;
@@ -21,35 +24,51 @@ type Answer = Result<Written, Refusal>;
 pub(crate) struct Pending {
     request: Request,
     answer: oneshot::Sender<Answer>,
+    /// Since when it waits, where it is followed.
+    since: Option<SystemTime>,
 }
 
 /// Takes writes and answers when they are committed.
 #[derive(Clone)]
 pub(crate) struct Proposer {
     queue: mpsc::Sender<Pending>,
+    metrics: Arc<Metrics>,
 }
 
 impl Proposer {
     /// A proposer with room for `pending` writes, and what to run.
-    pub(crate) fn new(pending: usize) -> (Proposer, mpsc::Receiver<Pending>) {
+    pub(crate) fn new(
+        pending: usize,
+        metrics: Arc<Metrics>,
+    ) -> (Proposer, mpsc::Receiver<Pending>) {
         let (queue, waiting) = mpsc::channel(pending);
-        (Proposer { queue }, waiting)
+        (Proposer { queue, metrics }, waiting)
     }
 
     pub(crate) async fn write(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.queue
-            .try_send(Pending { request, answer })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
-            })?;
+        let traces = self.metrics.traces();
+        let is_followed = traces.follow(&request.trace);
+        let pending = Pending {
+            request,
+            answer,
+            since: traces.begin().filter(|_| is_followed),
+        };
+        self.queue.try_send(pending).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Refusal::Stopped,
+        })?;
         answered.await.unwrap_or(Err(Refusal::Stopped))
     }
 }
 
 /// Turns pending writes into commands until the queue is closed.
-pub(crate) async fn run(group: Group, clock: Clock, mut waiting: mpsc::Receiver<Pending>) {
+pub(crate) async fn run(
+    group: Group,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    mut waiting: mpsc::Receiver<Pending>,
+) {
     let room = Arc::new(tokio::sync::Semaphore::new(UNDER_WAY_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
@@ -59,7 +78,12 @@ pub(crate) async fn run(group: Group, clock: Clock, mut waiting: mpsc::Receiver<
         if waiting.recv_many(&mut taken, REQUESTS_MAX).await == 0 {
             return;
         }
-        let group = group.clone();
+        let (group, metrics) = (group.clone(), Arc::clone(&metrics));
+        for pending in &taken {
+            metrics
+                .traces()
+                .proposed(&pending.request.trace, pending.since);
+        }
         let (requests, answers): (Vec<_>, Vec<_>) =
             taken.into_iter().map(|p| (p.request, p.answer)).unzip();
         let command = Command::Write {
@@ -67,7 +91,9 @@ pub(crate) async fn run(group: Group, clock: Clock, mut waiting: mpsc::Receiver<
             requests,
         };
         tokio::spawn(async move {
+            let began = Instant::now();
             commit(&group, command, answers).await;
+            metrics.committed(began.elapsed());
             drop(place);
         });
     }

@@ -42,6 +42,8 @@ use crate::tls::{self, NodeTls};
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Nodes of a region are near each other.
 const NEIGHBOUR_CONNECTS_WITHIN: Duration = Duration::from_secs(1);
+/// How long a stop waits for a collector to take the last telemetry.
+const TELEMETRY_ENDS_WITHIN: Duration = Duration::from_secs(2);
 const DISK_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a node did not start. Nothing was changed.
@@ -125,6 +127,9 @@ impl Running {
             }
             Err(error) => tracing::warn!(%error, "the last flush did not end"),
         }
+        let metrics = Arc::clone(&inner.metrics);
+        let ended = inner.surroundings.work.run(move || metrics.shutdown());
+        let _ = tokio::time::timeout(TELEMETRY_ENDS_WITHIN, ended).await;
     }
 }
 
@@ -167,7 +172,10 @@ impl Node {
         surroundings: Surroundings,
         listener: Listener,
     ) -> Result<Running, StartError> {
-        let metrics = Arc::new(Metrics::new());
+        let otlp = config.otlp(&surroundings);
+        let metrics =
+            otlp.and_then(|otlp| Metrics::start(&config.whose_telemetry(), otlp.as_ref()));
+        let metrics = Arc::new(metrics.map_err(|bad| StartError::Config(bad.to_string()))?);
         let tls = NodeTls::read(&config, &metrics).map_err(StartError::Config)?;
         let address = listener.address(config.listen);
         let address = address.map_err(|source| StartError::Listen {
@@ -227,7 +235,7 @@ impl Node {
         )
         .await
         .map_err(StartError::Raft)?;
-        let (proposer, waiting) = Proposer::new(config.limits.pending_writes);
+        let (proposer, waiting) = Proposer::new(config.limits.pending_writes, Arc::clone(&metrics));
         let inner = Arc::new(Inner {
             board: Arc::new(LinkBoard::new(&config.region)),
             declared: Declared::by(&config).map_err(StartError::Config)?,
@@ -259,9 +267,12 @@ impl Node {
         if group.leads_alone() {
             node.tell_the_log().await.map_err(StartError::Raft)?;
         }
-        inner
-            .tasks
-            .spawn_until_stopped(proposer::run(group, clock, waiting));
+        inner.tasks.spawn_until_stopped(proposer::run(
+            group,
+            clock,
+            Arc::clone(&inner.metrics),
+            waiting,
+        ));
         inner.tasks.spawn_until_stopped(lead(node.clone()));
         if !formed.ask.is_empty() {
             let joining = nodes::join(Arc::clone(&inner), formed.ask);

@@ -313,7 +313,28 @@ impl Children {
     }
 }
 
+/// How many of what there are.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) stores: usize,
+    /// Of what was made for stores.
+    pub(crate) objects: BTreeMap<Kind, usize>,
+}
+
 impl Caches {
+    /// How many of what there are now.
+    pub(crate) fn counts(&self) -> Counts {
+        let others = self.others.iter();
+        let mut objects: BTreeMap<Kind, usize> =
+            others.map(|(kind, all)| (*kind, all.len())).collect();
+        objects.insert(Kind::StatefulSet, self.stateful_sets.len());
+        objects.insert(Kind::ReplicationLink, self.links.len());
+        Counts {
+            stores: self.stores.len(),
+            objects,
+        }
+    }
+
     /// Returns when everything was listed once.
     pub(crate) async fn wait_until_ready(&self) {
         // When the watches have ended, nothing is waited for any more.

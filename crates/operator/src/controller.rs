@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::pass::Tools;
 use crate::serve;
 use crate::settings::{Scope, Settings};
+use crate::traces::Traces;
 
 /// Changes that come together are looked at together.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -49,6 +50,9 @@ pub enum StartError {
     /// Another operator acts now.
     #[error("the lease was lost: another operator may act now, so this one stops")]
     LeaseLost,
+    /// The standard variables name a collector that cannot be spoken to.
+    #[error("{0}")]
+    Telemetry(String),
     /// A metric's name is wrong: a fault of this program.
     #[error("metrics cannot be made: {0}")]
     Metrics(String),
@@ -73,6 +77,9 @@ pub(crate) async fn run_with(
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
+    let traces = Traces::from_variables(&settings.identity);
+    let metrics =
+        metrics.with_traces(traces.map_err(|bad| StartError::Telemetry(bad.to_string()))?);
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .await
@@ -124,6 +131,11 @@ async fn lead(
     for namespace in namespaces {
         let (tools, requests) = tools(client, settings, metrics, namespace.as_deref());
         let tools = Arc::new(tools);
+        let watched = Arc::downgrade(&tools);
+        metrics.count(move || {
+            let tools = watched.upgrade();
+            tools.map(|tools| tools.caches.counts()).unwrap_or_default()
+        });
         tasks.spawn(work(Arc::clone(&tools), requests, working.clone()));
         tasks.spawn(tidy(tools, working.clone()));
     }
@@ -189,7 +201,16 @@ async fn work(tools: Arc<Tools>, requests: Requests, stop: CancellationToken) {
         tools,
         failures: Mutex::default(),
     });
-    let requests = requests.take_until(stop.cancelled_owned());
+    let queue = context.tools.hands.metrics.clone();
+    let gone = queue.clone();
+    let requests = requests
+        .take_until(stop.cancelled_owned())
+        .inspect(move |request| {
+            if let Ok(request) = request {
+                let namespace = request.obj_ref.namespace.as_deref().unwrap_or_default();
+                queue.waits(namespace, &request.obj_ref.name);
+            }
+        });
     let passes = applier(
         |store, context| Box::pin(reconcile(store, context)),
         |store, error, context| after_failure(&store, error, &context),
@@ -203,7 +224,10 @@ async fn work(tools: Arc<Tools>, requests: Requests, stop: CancellationToken) {
             if let Err(error) = outcome {
                 match error {
                     // Deleted meanwhile.
-                    kube::runtime::controller::Error::ObjectNotFound(_) => {}
+                    kube::runtime::controller::Error::ObjectNotFound(store) => {
+                        let namespace = store.namespace.as_deref().unwrap_or_default();
+                        gone.waited(namespace, &store.name);
+                    }
                     error => tracing::warn!("{}", told(&error)),
                 }
             }
@@ -231,9 +255,12 @@ async fn reconcile(store: Arc<GuardedStore>, context: Arc<Context>) -> Result<Ac
     // A plan made of half the objects would make the other half again.
     tools.caches.wait_until_ready().await;
     let begun = Instant::now();
+    let named = (store.namespace().unwrap_or_default(), store.name_any());
+    tools.hands.metrics.waited(&named.0, &named.1);
+    let mut span = tools.hands.metrics.traces().pass(&named.0, &named.1);
     let pass = async {
         match &store.0 {
-            Ok(store) => tools.pass(store).await,
+            Ok(store) => tools.pass(store, &mut span).await,
             Err(object) => {
                 tools.pass_unreadable(object).await?;
                 Ok(tools.settings.look_every)
@@ -251,6 +278,7 @@ async fn reconcile(store: Arc<GuardedStore>, context: Arc<Context>) -> Result<Ac
         Ok(_) => "ok",
         Err(error) => error.class().as_str(),
     };
+    span.ended(word);
     tools
         .hands
         .metrics

@@ -15,7 +15,7 @@
 //! - `certificates`: the CA of each store, and what it signs
 //! - `observe`, `ask`, `caches`: what is there
 //! - `controller`: the loop around it all; `lease`: only one of several operators acts
-//! - `serve`, `metrics`: how the operator itself is watched
+//! - `serve`, `metrics`, `traces`: how the operator itself is watched
 
 mod apply;
 #[cfg(test)]
@@ -44,6 +44,7 @@ mod seen;
 mod serve;
 mod settings;
 mod shelf;
+mod traces;
 mod validate;
 
 pub use controller::{StartError, run};

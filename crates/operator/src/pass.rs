@@ -20,6 +20,7 @@ use crate::plan::{Next, Plan, Told, plan};
 use crate::rate::Rates;
 use crate::report::{self, Found, Pen, Written};
 use crate::settings::Settings;
+use crate::traces::PassSpan;
 use crate::validate::{Declared, Verdict, validate};
 use crate::{build, seen};
 
@@ -42,7 +43,12 @@ impl Tools {
     ///
     /// # Errors
     /// What did not succeed, after everything else was tried and reported.
-    pub(crate) async fn pass(&self, store: &GeoStore) -> Result<Duration, PassError> {
+    pub(crate) async fn pass(
+        &self,
+        store: &GeoStore,
+        span: &mut PassSpan,
+    ) -> Result<Duration, PassError> {
+        span.step("validate");
         let (namespace, name) = report::place(store);
         if store.metadata.deletion_timestamp.is_some() {
             self.forget(&namespace, &name);
@@ -61,6 +67,7 @@ impl Tools {
                 return Ok(self.settings.look_every);
             }
         };
+        span.step("observe");
         let children = self.caches.children(&namespace, &name);
         if self.hands.label_strays(&declared, &children).await? {
             // Seen as soon as the API server tells of them.
@@ -72,9 +79,11 @@ impl Tools {
             Err(failure) => (None, vec![failure]),
         };
         let ways = Ways::of(&declared, opened.as_ref());
+        span.step("plan");
         let (mut plan, mut arranged) = (plan(&declared, &observed), None);
         // Without certificates nobody would answer, and no node could start.
         if declared.tls.is_none() || opened.is_some() {
+            span.step("ask");
             ask::ask(&declared, &mut observed, &ways, self.settings.timeout).await;
             plan = crate::plan::plan(&declared, &observed);
             let opened = opened.as_ref();
@@ -83,6 +92,7 @@ impl Tools {
                 Ok(certificates) => arranged = certificates,
                 Err(failure) => failures.push(failure),
             }
+            span.step("make");
             let made = self.make(&declared, &plan, arranged.as_ref(), &children);
             let Made {
                 failures: failed,
@@ -91,6 +101,7 @@ impl Tools {
             failures.extend(failed);
             plan.next = plan.next.after_making(are_nodes_as_seen);
             let is_time = are_nodes_as_seen && failures.iter().all(|f| f.class() != Class::User);
+            span.step("act");
             let acting = self.act(store, &declared, &observed, &ways, &plan, is_time);
             failures.extend(acting.await);
         }
@@ -103,6 +114,7 @@ impl Tools {
             collections: &collections,
             verdicts: &verdicts,
         };
+        span.step("report");
         let failed = self.report(store, &world, &failures).await;
         match failures.into_iter().next().or(failed) {
             Some(failure) => Err(failure),

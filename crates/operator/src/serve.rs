@@ -92,4 +92,64 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("atoll_operator_passes_total{outcome=\"ok\"} 1"));
     }
+
+    #[test]
+    fn a_store_waits_once_however_often_it_changes() {
+        let metrics = Metrics::new().unwrap();
+        for name in ["shop", "shop", "wiki"] {
+            metrics.waits("default", name);
+        }
+        assert!(metrics.render().contains("atoll_operator_queue_depth 2"));
+        metrics.waited("default", "shop");
+        assert!(metrics.render().contains("atoll_operator_queue_depth 1"));
+    }
+
+    /// docs/metrics.md has every metric with its labels, and no other. Caught: a gauge added without a line.
+    #[test]
+    fn docs_list_what_is_served() {
+        use crate::caches::Counts;
+        use crate::kinds::Kind;
+        let metrics = Metrics::new().unwrap();
+        metrics.passed("ok", 0.1);
+        metrics.wrote("GeoStore");
+        metrics.acted("Forming");
+        metrics.count(|| Counts {
+            stores: 1,
+            objects: [(Kind::Service, 2)].into(),
+        });
+        let text = metrics.render();
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, page) = page.split_once("## Operator").unwrap();
+        let cells = |line: &str| line.split('|').map(|c| c.trim().replace('`', "")).collect();
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(cells);
+        let documented: std::collections::BTreeMap<String, String> = rows
+            .map(|row: Vec<String>| (row[1].clone(), row[4].clone()))
+            .collect();
+        let mut served = std::collections::BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, _) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let is_of = |known: &&String| {
+                name == *known
+                    || ["_bucket", "_sum", "_count"]
+                        .iter()
+                        .any(|end| name.strip_suffix(end) == Some(known.as_str()))
+            };
+            let known = documented.keys().find(is_of).cloned();
+            let labels: Vec<&str> = labels
+                .split("\",")
+                .filter_map(|label| label.split_once('=').map(|(name, _)| name))
+                .filter(|label| *label != "le")
+                .collect();
+            served.insert(
+                known.unwrap_or_else(|| panic!("{name} is not listed")),
+                labels.join(", "),
+            );
+        }
+        assert_eq!(served, documented);
+    }
 }

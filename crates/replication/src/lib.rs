@@ -17,6 +17,7 @@
 //! - [`knowledge`]: who has what: write concern, the stable vector · [`membership`]: when members come and go
 //! - [`topology`]: who pulls from whom → [`healing`]: and while some are dead or cut off → [`report`]: is there
 //!   a way · [`steps`]: from one topology to another
+//! - [`proof`]: since when regions are known to be equal
 //! - [`clock`], [`lag`]: how far peers' clocks and links are off · [`backoff`]: when to dial again
 
 mod asks;
@@ -35,6 +36,7 @@ mod layout;
 pub mod log;
 pub mod membership;
 pub mod message;
+pub mod proof;
 pub mod report;
 mod room;
 mod routes;

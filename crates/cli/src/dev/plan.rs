@@ -73,6 +73,10 @@ impl NodePlan<'_> {
                 "maxAge": manifest.conflict_retention.max_age,
                 "maxRows": manifest.conflict_retention.max_rows,
             },
+            "logRetention": { "maxSize": manifest.log_retention.max_size },
+            "telemetry": {
+                "otlp": manifest.otlp_endpoint.as_ref().map(|endpoint| json!({ "endpoint": endpoint })),
+            },
         });
         if nodes.len() > 1 {
             let node = |place: usize| {

@@ -59,7 +59,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
         let http = self.http.clone();
         let under_way = request.extensions().get::<UnderWay>().cloned();
@@ -72,8 +72,16 @@ where
         let active = http.node().metrics().active();
         let is_v1 = uri.path().starts_with("/v1/");
         let is_admitted = !is_v1 || active.count() <= http.bounds().requests;
-        let span =
-            tracing::debug_span!("request", region = %http.node().identity().region, route, method);
+        let traces = http.node().metrics().traces();
+        let followed = traces.request(request.headers_mut(), method, route);
+        let region = &http.node().identity().region;
+        let span = match &followed {
+            Some(followed) => {
+                let trace_id = tracing::field::display(followed.trace_id());
+                tracing::info_span!("request", %region, route, method, trace_id)
+            }
+            None => tracing::debug_span!("request", %region, route, method),
+        };
         let answer = is_admitted.then(|| self.inner.call(request));
         let observed = async move {
             let mut response = match answer {
@@ -91,6 +99,9 @@ where
             let (status, took) = (response.status().as_u16(), started.elapsed());
             tracing::debug!(status, ?took, "answered");
             http.node().metrics().http(route, method, status, took);
+            if let Some(followed) = followed {
+                followed.answered(status);
+            }
             drop((active, under_way));
             Ok(response)
         };

@@ -17,6 +17,7 @@ use atoll_replication::inbox::Inbox;
 use atoll_replication::message::{
     Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Pong, Upstream, Welcome,
 };
+use atoll_replication::proof::Proofs;
 
 use super::dial::Event;
 use super::measuring::{Meter, TICK};
@@ -66,6 +67,7 @@ pub(crate) struct Inbound {
     pub(super) stable_at: Duration,
     pub(super) trimmed_at: Duration,
     pub(super) stable: VersionVector,
+    pub(super) proofs: Proofs,
 }
 
 impl Inbound {
@@ -91,6 +93,7 @@ impl Inbound {
             stable_at: Duration::ZERO,
             trimmed_at: Duration::ZERO,
             stable: VersionVector::new(),
+            proofs: Proofs::default(),
             node,
         }
     }
@@ -159,6 +162,8 @@ impl Inbound {
         self.under_way = None;
         self.retry_at = None;
         self.inbox = inbox(&self.node);
+        self.proofs = Proofs::default();
+        self.node.peers.prove(BTreeMap::new());
         if leads {
             self.supervise();
         }
@@ -370,6 +375,7 @@ impl Inbound {
             return;
         };
         self.pulls.announced(from, source, &heartbeat.vector);
+        self.proofs.heard(source, &heartbeat.vector, now.elapsed);
         self.node.peers.learn(|knowledge| {
             knowledge.learn(source, &heartbeat.vector);
             knowledge.learn_matrix(&heartbeat.known);

@@ -27,6 +27,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// Whom it measures.
+    pub(super) fn source(&self) -> Option<ReplicaId> {
+        self.of.map(|(source, _)| source)
+    }
+
     /// From now on it measures a link from `source` that carries this.
     pub(super) fn is_of(&mut self, source: ReplicaId, carries: Carries) {
         if self.of.replace((source, carries)) != Some((source, carries)) {
@@ -56,7 +61,27 @@ impl Inbound {
                 self.say(&from, &Upstream::Ping(ping));
             }
         }
+        self.prove(now.elapsed);
         self.housekeep(now.elapsed);
+    }
+
+    /// Says since when the regions that are pulled from are known to be equal to this one.
+    fn prove(&mut self, now: Duration) {
+        let mine = self.node.published.vector();
+        let knowledge = self.node.peers.knowledge();
+        self.proofs
+            .look(&mine, |replica| knowledge.durable(replica), now);
+        drop(knowledge);
+        let sources: Vec<ReplicaId> = self
+            .links
+            .values()
+            .filter_map(|link| link.meter.source())
+            .collect();
+        let proved = self
+            .proofs
+            .proved()
+            .filter(|(replica, _)| sources.contains(replica));
+        self.node.peers.prove(proved.collect());
     }
 
     fn measure(&self, from: &RegionName) {

@@ -36,6 +36,8 @@ pub(crate) struct Peers {
     revision: watch::Sender<u64>,
     clocks: Mutex<BTreeMap<ReplicaId, Reading>>,
     heard: Mutex<BTreeMap<ReplicaId, Duration>>,
+    /// Since when each is known to be equal; `None` when it never was.
+    proved: Mutex<BTreeMap<ReplicaId, Option<Duration>>>,
 }
 
 /// What a peer's clock was last seen to say.
@@ -54,6 +56,7 @@ impl Peers {
             revision: watch::channel(0).0,
             clocks: Mutex::default(),
             heard: Mutex::default(),
+            proved: Mutex::default(),
         }
     }
 
@@ -99,6 +102,16 @@ impl Peers {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&replica)
             .copied()
+    }
+
+    /// Since when the peers that are pulled from are known to be equal, all of them.
+    pub(crate) fn prove(&self, proved: BTreeMap<ReplicaId, Option<Duration>>) {
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = proved;
+    }
+
+    pub(crate) fn proved(&self) -> BTreeMap<ReplicaId, Option<Duration>> {
+        let proved = self.proved.lock();
+        proved.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A peer's clock was read: `offset_ms` is the peer's minus this one's.

@@ -34,6 +34,14 @@ pub(crate) struct Gauge {
     pub(crate) rtt_seconds: Option<f64>,
 }
 
+/// A link, for those who watch.
+pub(crate) struct Measured {
+    pub(crate) pull: Pull,
+    pub(crate) gauge: Gauge,
+    /// It carries entries.
+    pub(crate) is_up: bool,
+}
+
 struct Card {
     pull: Pull,
     phase: Phase,
@@ -151,12 +159,15 @@ impl LinkBoard {
         self.with(from, |card| card.gauge = gauge);
     }
 
-    pub(crate) fn gauges(&self) -> Vec<(Pull, Gauge)> {
+    pub(crate) fn gauges(&self) -> Vec<Measured> {
         let inner = self.inner();
-        let cards = inner.cards.values();
-        cards
-            .map(|card| (card.pull.clone(), card.gauge.clone()))
-            .collect()
+        let measured = |(from, card): (&RegionName, &Card)| Measured {
+            pull: card.pull.clone(),
+            gauge: card.gauge.clone(),
+            is_up: !inner.paused.contains(from)
+                && matches!(card.phase, Phase::CatchingUp | Phase::Streaming),
+        };
+        inner.cards.iter().map(measured).collect()
     }
 
     /// Pauses or resumes the link from a region, also one that is not there now.

@@ -15,7 +15,7 @@ use atoll_store::{Command, Outcome};
 
 use super::inbound::Inbound;
 use crate::raft::{Proposal, TypeConfig};
-use crate::telemetry::EntryResult;
+use crate::telemetry::{Arriving, EntryResult};
 
 /// Bytes of entries proposed at once.
 const PROPOSAL_BYTES: usize = 1 << 20;
@@ -74,16 +74,24 @@ impl Inbound {
         let metrics = &self.node.metrics;
         for run in ready.chunk_by(|a, b| a.dot.replica == b.dot.replica && a.link == b.link) {
             let origin = self.shown(&catalog.regions, run[0].dot.replica);
+            let from = self.source_of(run[0].link);
+            let link = from.map_or_else(String::new, |from| self.node.board.name(&from));
             for entry in run {
                 metrics.causal_wait(&origin, entry.waited);
-                if let Ok((_, time, _)) = wire::decode_header(&entry.frame) {
-                    let age_ms = now_ms.saturating_sub(time.millis());
-                    metrics.visibility(&origin, Duration::from_millis(age_ms));
-                }
+                let Ok(wire::Origin { time, trace, .. }) = wire::decode_origin(&entry.frame) else {
+                    continue;
+                };
+                let age_ms = now_ms.saturating_sub(time.millis());
+                metrics.visibility(&origin, Duration::from_millis(age_ms));
+                metrics.traces().arriving(&Arriving {
+                    dot: entry.dot,
+                    trace: &trace,
+                    waited: entry.waited,
+                    link: &link,
+                });
             }
-            if let Some(from) = self.source_of(run[0].link) {
-                let name = self.node.board.name(&from);
-                metrics.entries(&name, EntryResult::Applied, run.len() as u64);
+            if !link.is_empty() {
+                metrics.entries(&link, EntryResult::Applied, run.len() as u64);
             }
         }
     }

@@ -2,20 +2,22 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use atoll_core::{Dot, VersionVector};
+use atoll_core::{Dot, RegionName, VersionVector, wire};
 use atoll_replication::frame::{Decoder, Encoder};
 use atoll_replication::log::{Arrived, Log};
-use atoll_replication::message::{Upstream, Welcome};
+use atoll_replication::message::{Batch, Downstream, Upstream, Welcome};
 use atoll_replication::source::{Source, SourceLimits};
 use atoll_store::{Arrival, StoreError};
 
 use crate::node::Inner;
+use crate::telemetry::EntryResult;
 
 /// Frames under way to the connection.
 const FRAMES_UNDER_WAY: usize = 8;
@@ -64,6 +66,7 @@ async fn converse(
     };
     tracing::info!(target_region = %source.target_region(), "a link is served");
 
+    let shipped = Shipped::to(node, source.target_region());
     let log = RegionLog { node };
     let mut arrivals = node.published.arrivals();
     let mut revision = node.peers.revision();
@@ -76,13 +79,16 @@ async fn converse(
         arrivals.mark_unchanged();
         revision.mark_unchanged();
         loop {
-            let now = node.clock.now();
+            let (now, began) = (node.clock.now(), node.metrics.traces().begin());
             let next = source.next(&log, &node.peers.knowledge(), now);
             let Some(message) = next.map_err(|e| e.to_string())? else {
                 break;
             };
             if frames.send(encoder.encode(&message)).await.is_err() {
                 return Ok(());
+            }
+            if let Downstream::Batch(batch) = &message {
+                shipped.count(node, batch, began);
             }
         }
         let wake = source.wakeup().saturating_sub(node.clock.elapsed());
@@ -128,6 +134,39 @@ fn hear(node: &Inner, source: &mut Source, message: Upstream) -> Result<(), Stri
         });
     }
     Ok(())
+}
+
+/// What is told of entries that were handed to a link's connection.
+struct Shipped {
+    /// `from:to`.
+    link: String,
+    to: String,
+}
+
+impl Shipped {
+    fn to(node: &Inner, target: &RegionName) -> Shipped {
+        Shipped {
+            link: format!("{}:{target}", node.identity.region),
+            to: target.to_string(),
+        }
+    }
+
+    fn count(&self, node: &Inner, batch: &Batch, began: Option<SystemTime>) {
+        let (mut rest, mut relayed) = (batch.entries.clone(), 0);
+        while let Some(frame) = wire::next_frame(&mut rest) {
+            let Ok(origin) = wire::decode_origin(&frame) else {
+                continue;
+            };
+            relayed += u64::from(origin.replica != node.identity.replica);
+            let traces = node.metrics.traces();
+            let from = node.identity.region.as_str();
+            traces.shipped(&origin.trace, began, from, &self.to);
+        }
+        if relayed > 0 {
+            node.metrics
+                .entries(&self.link, EntryResult::Relayed, relayed);
+        }
+    }
 }
 
 /// The region's log as a link reads it: recent entries from memory, older ones from the disk.

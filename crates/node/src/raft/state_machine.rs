@@ -68,11 +68,12 @@ impl StateMachine {
             }
         }
         let raft = codec::place(&self.place)?;
+        let began = self.published.begin();
         let applied = self
             .region
             .apply(&commands, raft)
             .map_err(|e| codec::invalid(&e))?;
-        let outcomes = self.published.publish(&self.region, applied);
+        let outcomes = self.published.publish(&self.region, applied, began);
         let mut outcomes = outcomes.into_iter();
         for (entry, responder) in group {
             let outcome = match entry.payload {

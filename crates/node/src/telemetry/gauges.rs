@@ -1,9 +1,15 @@
 //! Gauges: what somebody who looks is told about this very moment.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
+
+use super::machine::MachineGauge;
+
+/// Values older than this are asked for anew.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The values of all gauges at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +28,23 @@ pub struct Gauges {
     pub topology: Option<TopologyGauge>,
     /// The certificates; `None` without TLS.
     pub tls: Option<TlsGauge>,
+    /// What is aimed at.
+    pub objectives: ObjectivesGauge,
+    /// Ledger rows that nobody has resolved.
+    pub open_conflicts: u64,
+    /// How the node itself is.
+    pub machine: MachineGauge,
+}
+
+/// What is aimed at: alerts compare with it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ObjectivesGauge {
+    /// Seconds that a link may be behind.
+    pub lag_seconds: f64,
+    /// Seconds that clocks may differ by.
+    pub clock_skew_seconds: f64,
+    /// Bytes of log that are kept for a silent region.
+    pub log_bytes: u64,
 }
 
 /// The certificates.
@@ -61,6 +84,8 @@ pub struct LinkGauge {
     pub stands_in: bool,
     /// For how long nothing is heard; 0 while something is.
     pub silent_seconds: f64,
+    /// It carries entries: not when it is connecting, paused or stopped.
+    pub is_up: bool,
 }
 
 /// How far a link is behind with the entries of one origin.
@@ -96,6 +121,7 @@ pub(crate) struct Sampled(Arc<RwLock<State>>);
 struct State {
     observer: Option<Observer>,
     values: Arc<Gauges>,
+    asked: Option<Instant>,
 }
 
 impl Sampled {
@@ -114,27 +140,44 @@ impl Sampled {
             .clone();
         if let Some(observer) = observer {
             let values = Arc::new(observer());
-            self.0
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .values = values;
+            let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            state.values = values;
+            state.asked = Some(Instant::now());
         }
     }
 
-    fn values(&self) -> Arc<Gauges> {
+    /// As they are, or were a moment ago: a collector's reader does not say when it begins to look.
+    pub(super) fn values(&self) -> Arc<Gauges> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = state.asked.is_some_and(|asked| asked.elapsed() < FRESH);
+        if is_fresh || state.observer.is_none() {
+            return Arc::clone(&state.values);
+        }
+        drop(state);
+        self.refresh();
         let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&state.values)
     }
 }
 
 /// Whom a gauge tells its values to.
-type Tell<'a, T> = dyn FnMut(T, &[KeyValue]) + 'a;
+pub(super) type Tell<'a, T> = dyn FnMut(T, &[KeyValue]) + 'a;
 
-/// Makes all gauges.
-pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
-    let seconds = |name, meaning, read: fn(&Gauges, &mut Tell<'_, f64>)| {
-        let sampled = sampled.clone();
-        meter
+/// Makes gauges that show what was sampled.
+pub(super) struct Register<'a> {
+    pub(super) meter: &'a Meter,
+    pub(super) sampled: &'a Sampled,
+}
+
+impl Register<'_> {
+    pub(super) fn seconds(
+        &self,
+        name: &'static str,
+        meaning: &'static str,
+        read: fn(&Gauges, &mut Tell<'_, f64>),
+    ) {
+        let sampled = self.sampled.clone();
+        self.meter
             .f64_observable_gauge(name)
             .with_unit("s")
             .with_description(meaning)
@@ -144,10 +187,17 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
                 });
             })
             .build();
-    };
-    let counts = |name, unit, meaning, read: fn(&Gauges, &mut Tell<'_, u64>)| {
-        let sampled = sampled.clone();
-        meter
+    }
+
+    pub(super) fn counts(
+        &self,
+        name: &'static str,
+        unit: &'static str,
+        meaning: &'static str,
+        read: fn(&Gauges, &mut Tell<'_, u64>),
+    ) {
+        let sampled = self.sampled.clone();
+        self.meter
             .u64_observable_gauge(name)
             .with_unit(unit)
             .with_description(meaning)
@@ -157,77 +207,88 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
                 });
             })
             .build();
-    };
-    seconds(
+    }
+}
+
+/// Makes the gauges of regions and what is between them.
+pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
+    let gauges = Register { meter, sampled };
+    gauges.seconds(
         "atoll.replication.lag",
         "Age of the oldest entry that a link has not brought here.",
         |gauges, tell| each_origin(gauges, |lag, attributes| tell(lag.seconds, attributes)),
     );
-    counts(
+    gauges.counts(
         "atoll.replication.lag.entries",
         "{entry}",
         "Entries that a link has not brought here.",
         |gauges, tell| each_origin(gauges, |lag, attributes| tell(lag.entries, attributes)),
     );
-    counts(
+    gauges.counts(
         "atoll.replication.queue",
         "{entry}",
         "Entries received and not applied yet.",
         |gauges, tell| each_link(gauges, |link, ends| tell(link.queue_entries, ends)),
     );
-    counts(
+    gauges.counts(
         "atoll.replication.queue",
         "By",
         "Bytes received and not applied yet.",
         |gauges, tell| each_link(gauges, |link, ends| tell(link.queue_bytes, ends)),
     );
-    seconds(
+    gauges.seconds(
         "atoll.replication.link.silent",
         "For how long nothing is heard over a link; 0 while something is.",
         |gauges, tell| each_link(gauges, |link, ends| tell(link.silent_seconds, ends)),
     );
-    counts(
+    gauges.counts(
+        "atoll.replication.link.up",
+        "{state}",
+        "1: the link carries entries; 0: it is connecting, paused or stopped.",
+        |gauges, tell| each_link(gauges, |link, ends| tell(u64::from(link.is_up), ends)),
+    );
+    gauges.counts(
         "atoll.replication.link.stands_in",
         "{state}",
         "1: the link is not declared, and stands in for one that is down.",
         |gauges, tell| each_link(gauges, |link, ends| tell(u64::from(link.stands_in), ends)),
     );
-    counts(
+    gauges.counts(
         "atoll.topology.connected",
         "{state}",
         "1: every region hears of every other.",
         |gauges, tell| each_topology(gauges, |topology| tell(topology.connected.into(), &[])),
     );
-    counts(
+    gauges.counts(
         "atoll.topology.redundant",
         "{state}",
         "1: every region would hear of every other with any one link lost.",
         |gauges, tell| each_topology(gauges, |topology| tell(topology.redundant.into(), &[])),
     );
-    counts(
+    gauges.counts(
         "atoll.topology.sides",
         "{side}",
         "Groups of regions that hear of each other.",
         |gauges, tell| each_topology(gauges, |topology| tell(topology.sides, &[])),
     );
-    seconds(
+    gauges.seconds(
         "atoll.tls.certificate.expiry",
         "Time until this node's certificate is over; below zero when it is.",
         |gauges, tell| each_tls(gauges, |tls| tell(tls.certificate_seconds, &[])),
     );
-    seconds(
+    gauges.seconds(
         "atoll.tls.ca.expiry",
         "Time until the first of the trusted CAs is over; below zero when all are.",
         |gauges, tell| each_tls(gauges, |tls| tell(tls.ca_seconds, &[])),
     );
-    seconds(
+    gauges.seconds(
         "atoll.clock.offset",
         "How far this clock is ahead of a peer's.",
         |gauges, tell| {
             each_peer(&gauges.clock_offsets, tell);
         },
     );
-    counts(
+    gauges.counts(
         "atoll.log.retained",
         "By",
         "Bytes of log kept.",
@@ -235,7 +296,7 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
             tell(gauges.log.bytes, &blocked_by(gauges));
         },
     );
-    counts(
+    gauges.counts(
         "atoll.log.retained",
         "{entry}",
         "Entries of log kept.",
@@ -243,7 +304,7 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
             tell(gauges.log.entries, &blocked_by(gauges));
         },
     );
-    counts(
+    gauges.counts(
         "atoll.log.own_missing",
         "{entry}",
         "Own entries that others hold and this region lacks: its data was put back to an older state.",
@@ -251,12 +312,34 @@ pub(crate) fn register(meter: &Meter, sampled: &Sampled) {
             tell(gauges.own_missing, &[]);
         },
     );
-    seconds(
+    gauges.seconds(
         "atoll.converged.age",
         "Time since equality with a peer was last proved.",
         |gauges, tell| {
             each_peer(&gauges.converged_ages, tell);
         },
+    );
+    gauges.counts(
+        "atoll.conflicts.open",
+        "{conflict}",
+        "Conflicts whose versions are all shown, and that nobody has resolved.",
+        |gauges, tell| tell(gauges.open_conflicts, &[]),
+    );
+    gauges.seconds(
+        "atoll.objective.lag",
+        "How far a link may be behind: objectives.maxLag.",
+        |gauges, tell| tell(gauges.objectives.lag_seconds, &[]),
+    );
+    gauges.seconds(
+        "atoll.objective.clock_skew",
+        "How far clocks may differ: objectives.maxClockSkew.",
+        |gauges, tell| tell(gauges.objectives.clock_skew_seconds, &[]),
+    );
+    gauges.counts(
+        "atoll.objective.log",
+        "By",
+        "How much log is kept for a silent region: retention.log.maxSize.",
+        |gauges, tell| tell(gauges.objectives.log_bytes, &[]),
     );
 }
 

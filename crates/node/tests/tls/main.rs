@@ -69,7 +69,7 @@ async fn nodes_regions_and_clients_talk_by_tls() {
     .await;
     let metrics = site.client("us").metrics().await.unwrap();
     assert!(
-        metrics.contains("atoll_tls_certificate_expiry_seconds "),
+        metrics.contains("atoll_tls_certificate_expiry_seconds{"),
         "{metrics}"
     );
     store.stop().await;

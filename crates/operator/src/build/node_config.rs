@@ -88,6 +88,10 @@ pub(super) fn settings(parts: &Parts<'_>) -> Value {
             "maxAge": manifest.conflict_retention.max_age,
             "maxRows": manifest.conflict_retention.max_rows,
         },
+        "logRetention": { "maxSize": manifest.log_retention.max_size },
+        "telemetry": {
+            "otlp": manifest.otlp_endpoint.as_ref().map(|endpoint| json!({ "endpoint": endpoint })),
+        },
     })
 }
 

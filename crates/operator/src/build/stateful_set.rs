@@ -135,6 +135,23 @@ fn spread(parts: &Parts<'_>) -> Value {
     ])
 }
 
+/// What a node says of itself to those who watch it.
+fn environment() -> Value {
+    let from = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
+    let attributes = [
+        ("k8s.pod.name", "POD_NAME"),
+        ("k8s.namespace.name", "POD_NAMESPACE"),
+        ("k8s.node.name", "MACHINE"),
+    ];
+    let attributes = attributes.map(|(attribute, variable)| format!("{attribute}=$({variable})"));
+    json!([
+        from("POD_NAME", "metadata.name"),
+        from("POD_NAMESPACE", "metadata.namespace"),
+        from("MACHINE", "spec.nodeName"),
+        { "name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes.join(",") },
+    ])
+}
+
 fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
     let image = template.image.as_ref().unwrap_or(&parts.declared.image);
     let has_tls = parts.declared.tls.is_some();
@@ -158,7 +175,7 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
         "name": "atoll",
         "image": image,
         "args": ["node", "--config", "/etc/atoll/$(POD_NAME).yaml"],
-        "env": [{ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }],
+        "env": environment(),
         "ports": [
             { "name": "http", "containerPort": PORT, "protocol": "TCP" },
             { "name": "node", "containerPort": NODE_PORT, "protocol": "TCP" },

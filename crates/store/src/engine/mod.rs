@@ -136,6 +136,11 @@ pub trait Engine: Read {
     /// [`EngineError::Io`] when the disk cannot be asked.
     fn disk(&self) -> Result<Disk, EngineError>;
 
+    /// What the engine tells of itself, for people who watch it; nothing where it cannot. Cheap.
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
+
     /// Whether new writes should be let in: ask before proposing, since what the log holds must be applied.
     ///
     /// # Errors
@@ -229,6 +234,33 @@ pub struct Disk {
     pub free_bytes: u64,
     /// Size of the file system.
     pub total_bytes: u64,
+}
+
+/// What an engine tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Bytes in memory that are not in files yet.
+    pub buffered_bytes: u64,
+    /// Bytes of files that are kept in memory.
+    pub cache_bytes: u64,
+    /// Bytes in memory that tell where in files things are.
+    pub index_bytes: u64,
+    /// Bytes that wait to be compacted.
+    pub compaction_bytes: u64,
+    /// Compactions under way.
+    pub compactions: u64,
+    /// Whether writes wait until compactions have caught up.
+    pub writes_stopped: bool,
+    /// Bytes of each family, in the order of [`Family::ALL`].
+    pub family_bytes: [u64; Family::ALL.len()],
+}
+
+impl Figures {
+    /// Bytes of one family.
+    #[must_use]
+    pub fn of(&self, family: Family) -> u64 {
+        self.family_bytes[family.ordinal()]
+    }
 }
 
 /// The smallest key above all keys that begin with `prefix`; none when there is no such key.

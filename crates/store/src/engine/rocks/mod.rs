@@ -5,6 +5,7 @@
 //! then a sync outside RocksDB's write queue: commits go on while the disk is busy.
 
 mod checkpoint;
+mod figures;
 mod open;
 mod options;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use rocksdb::{
 
 pub use self::options::{Memory, Settings};
 use super::{
-    Batch, Change, Direction, Disk, Engine, EngineError, Family, OpenError, Read, Visit,
+    Batch, Change, Direction, Disk, Engine, EngineError, Family, Figures, OpenError, Read, Visit,
     is_empty_range,
 };
 
@@ -181,6 +182,10 @@ impl Engine for RocksEngine {
             free_bytes,
             total_bytes,
         })
+    }
+
+    fn figures(&self) -> Figures {
+        figures::of(self)
     }
 
     fn writable(&self) -> Result<(), EngineError> {

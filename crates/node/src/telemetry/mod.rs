@@ -1,26 +1,52 @@
 //! Metrics: OpenTelemetry's instruments under the names that people are promised, shown for Prometheus.
 //!
-//! One meter provider a node. Histograms and counters are fed where things happen; gauges are asked for when
-//! somebody looks ([`Gauges`]). Attributes hold names that operators declare (regions, links, collections),
-//! never keys, values or client ids. Series are created at first use, so an idle region shows few.
+//! One meter provider a node: Prometheus reads it always, a collector when there is one. Histograms and counters are
+//! fed where things happen; gauges are asked for when somebody looks ([`Gauges`]). Attributes hold names that
+//! operators declare (regions, links, collections), never keys, values or client ids. Series are created at first
+//! use, so an idle region shows few. [`Traces`] follow single requests through all regions. docs/metrics.md lists
+//! everything, and a test compares.
 
 mod gauges;
+mod machine;
 mod names;
+mod process;
+#[cfg(test)]
+mod tests;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
+use atoll_client::otlp::{BadOtlp, Counts, Otlp};
 use atoll_store::region::NewConflict;
 
-pub use self::gauges::{Gauges, LinkGauge, LogGauge, Observer, OriginLag, TlsGauge, TopologyGauge};
+pub use self::gauges::{
+    Gauges, LinkGauge, LogGauge, ObjectivesGauge, Observer, OriginLag, TlsGauge, TopologyGauge,
+};
+pub use self::machine::{DiskGauge, MachineGauge, RaftGauge};
 use self::names::Names;
+pub(crate) use self::traces::{Arriving, Traces};
+
+/// Whose telemetry it is. Store and region stand on every series, all of it in `target_info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whose {
+    /// The store's name.
+    pub store: String,
+    /// The region's.
+    pub region: String,
+    /// The node's.
+    pub node: String,
+}
+
+const STORE: &str = "atoll.store";
+const REGION: &str = "atoll.region";
 
 /// What became of entries that came over a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +68,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     provider: SdkMeterProvider,
     registry: prometheus::Registry,
+    traces: Traces,
     names: Names,
     sampled: gauges::Sampled,
     active_requests: Arc<AtomicI64>,
@@ -51,6 +78,7 @@ struct Inner {
     visibility: Histogram<f64>,
     causal_wait: Histogram<f64>,
     rtt: Histogram<f64>,
+    commit: Histogram<f64>,
     tls_refused: Counter<u64>,
     request_duration: Histogram<f64>,
 }
@@ -63,39 +91,62 @@ pub(crate) struct Active {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Metrics::new()
+        Metrics::new(&Whose::default())
     }
 }
 
 impl Metrics {
-    /// Instruments that have counted nothing.
+    /// Instruments that have counted nothing, and are read by nobody but [`Metrics::render`].
+    ///
+    /// # Panics
+    /// Never: without a collector nothing can be wrong.
+    #[must_use]
+    pub fn new(whose: &Whose) -> Metrics {
+        Metrics::start(whose, None).expect("there is no collector")
+    }
+
+    /// Instruments that have counted nothing, and whose values go to a collector, if there is one. Then this is
+    /// called in a runtime.
+    ///
+    /// # Errors
+    /// [`BadOtlp`].
     ///
     /// # Panics
     /// Never: the registry is new.
-    #[must_use]
-    pub fn new() -> Metrics {
+    pub fn start(whose: &Whose, otlp: Option<&Otlp>) -> Result<Metrics, BadOtlp> {
         let registry = prometheus::Registry::new();
+        let on_all: std::collections::HashSet<Key> = [STORE.into(), REGION.into()].into();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
+            .with_resource_selector(on_all)
             .scope_info_enabled(false)
             .build()
             .expect("a new registry takes a collector");
-        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let resource = Resource::builder()
-            .with_service_name("atoll")
-            .with_attribute(version)
-            .build();
-        let provider = SdkMeterProvider::builder()
+        let (resource, counts) = (whose.resource(), Counts::default());
+        let mut provider = SdkMeterProvider::builder()
             .with_reader(exporter)
-            .with_resource(resource)
-            .build();
+            .with_resource(resource.clone());
+        let mut traces = Traces::default();
+        if let Some(otlp) = otlp {
+            if let Some(reader) = otlp.reader(&counts)? {
+                provider = provider.with_reader(reader);
+            }
+            if let Some(tracers) = otlp.tracers(&resource, &counts)? {
+                traces = Traces::new(tracers);
+            }
+        }
+        let provider = provider.build();
         let meter = provider.meter("atoll");
         let sampled = gauges::Sampled::default();
         gauges::register(&meter, &sampled);
+        machine::register(&meter, &sampled);
+        machine::register_counts(&meter, counts);
+        process::register(&meter);
         let active_requests = Arc::new(AtomicI64::new(0));
         observe_active(&meter, &active_requests);
         let inner = Inner {
             registry,
+            traces,
             names: Names::default(),
             sampled,
             active_requests,
@@ -135,6 +186,12 @@ impl Metrics {
                 "Round trip of a link.",
                 &SECONDS,
             ),
+            commit: wait(
+                &meter,
+                "atoll.raft.commit",
+                "From a command's proposal until it is on a majority's disks and applied.",
+                &SECONDS,
+            ),
             tls_refused: counter(
                 &meter,
                 "atoll.tls.refused",
@@ -149,7 +206,17 @@ impl Metrics {
             ),
             provider,
         };
-        Metrics(Arc::new(inner))
+        Ok(Metrics(Arc::new(inner)))
+    }
+
+    /// Follows single requests.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.0.traces
+    }
+
+    /// A command was committed so long after it was proposed.
+    pub(crate) fn committed(&self, after: Duration) {
+        self.0.commit.record(after.as_secs_f64(), &[]);
     }
 
     /// A conflict was noticed.
@@ -255,11 +322,35 @@ impl Metrics {
         out
     }
 
-    /// Stops the instruments; what they counted is lost.
+    /// Stops the instruments. What a collector did not get yet is sent once more, by the runtime: this waits for it,
+    /// so no thread of the runtime may be here.
     pub fn shutdown(&self) {
+        self.0.traces.shutdown();
         if let Err(error) = self.0.provider.shutdown() {
             tracing::debug!(%error, "metrics were stopped before");
         }
+    }
+}
+
+impl Whose {
+    /// With what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` add.
+    fn resource(&self) -> Resource {
+        let Whose {
+            store,
+            region,
+            node,
+        } = self;
+        let mut resource = Resource::builder();
+        if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+            resource = resource.with_service_name("atoll");
+        }
+        let attributes = [
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", node.clone()),
+            KeyValue::new(STORE, store.clone()),
+            KeyValue::new(REGION, region.clone()),
+        ];
+        resource.with_attributes(attributes).build()
     }
 }
 
@@ -334,97 +425,4 @@ fn observe_active(meter: &Meter, active: &Arc<AtomicI64>) {
         .with_description("Requests under way.")
         .with_callback(move |observer| observer.observe(active.load(Ordering::Relaxed), &[]))
         .build();
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-    use super::*;
-
-    fn gauges() -> Gauges {
-        let lag = OriginLag {
-            origin: "us".into(),
-            seconds: 1.5,
-            entries: 3,
-        };
-        Gauges {
-            links: vec![LinkGauge {
-                from: "us".into(),
-                to: "eu".into(),
-                origins: vec![lag],
-                queue_entries: 2,
-                queue_bytes: 200,
-                stands_in: true,
-                silent_seconds: 2.5,
-            }],
-            clock_offsets: vec![("us".into(), -0.25)],
-            log: LogGauge {
-                entries: 7,
-                bytes: 700,
-                blocked_by: Some("us".into()),
-            },
-            own_missing: 3,
-            converged_ages: vec![("us".into(), 12.0)],
-            topology: Some(TopologyGauge {
-                connected: true,
-                redundant: false,
-                sides: 1,
-            }),
-            tls: Some(TlsGauge {
-                certificate_seconds: 86_400.0,
-                ca_seconds: 864_000.0,
-            }),
-        }
-    }
-
-    fn used() -> Metrics {
-        let metrics = Metrics::new();
-        let asked = Arc::new(AtomicI64::new(0));
-        let counted = Arc::clone(&asked);
-        metrics.set_observer(Arc::new(move || {
-            counted.fetch_add(1, Ordering::Relaxed);
-            gauges()
-        }));
-        metrics.conflict(&NewConflict {
-            collection: "pages".parse().unwrap(),
-            kind: "write-write",
-            outcome: "latest-kept",
-        });
-        metrics.resolved("pages", "write-write", Duration::from_secs(2));
-        metrics.entries("us:eu", EntryResult::Applied, 5);
-        metrics.visibility("us", Duration::from_millis(3));
-        metrics.causal_wait("us", Duration::from_millis(40));
-        metrics.rtt("us:eu", Duration::from_millis(80));
-        metrics.tls_refused("accepting", "unknown-ca");
-        metrics.http("/v1/status", "GET", 200, Duration::from_micros(300));
-        let _active = metrics.active();
-        let text = metrics.render();
-        assert!(text.contains("atoll_http_server_active_requests 1"));
-        assert_eq!(
-            asked.load(Ordering::Relaxed),
-            1,
-            "gauges are asked for once a look"
-        );
-        metrics
-    }
-
-    /// Names and labels are a promise: dashboards and alerts are built on them.
-    #[test]
-    fn prometheus_names_and_labels_are_fixed() {
-        let text = used().render();
-        let kept = |line: &&str| {
-            !line.starts_with("# HELP")
-                && !line.starts_with("target_info")
-                && (!line.contains("le=\"") || line.contains("le=\"+Inf\""))
-        };
-        let lines: Vec<&str> = text.lines().filter(kept).collect();
-        insta::assert_snapshot!(lines.join("\n"));
-    }
-
-    #[test]
-    fn a_node_that_did_nothing_has_metrics_all_the_same() {
-        let text = Metrics::new().render();
-        assert!(text.contains("target_info"), "{text}");
-        assert!(!text.contains("otel_scope"), "{text}");
-    }
 }
