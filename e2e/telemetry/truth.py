@@ -98,7 +98,9 @@ def rest_after_healing(site):
 def incident(site):
     """us → eu is cut, so that another stands in; a session is asked for that has not come; ap goes away and returns."""
     site.way.cut(True)
-    until("another way is taken", 60, lambda: site.value('max(atoll_replication_link_stands_in{atoll_store="shop"})') == 1)
+    relayed = 'sum(atoll_replication_entries_total{link_from="ap",link_to="eu",result="relayed"})'
+    until("what us writes comes to eu by ap", 60, lambda: (site.value(relayed) or 0) > 0)
+    print(f"  entries that ap took on for us: {site.value(relayed):.0f}", flush=True)
     token = site.clients["us"].put("pages", "zqkey-late", "zqvalue-late")["atoll-session"]
     site.nodes["ap"].stop()
     late = {"atoll-session": token, "atoll-timeout": "50ms"}

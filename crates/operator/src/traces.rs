@@ -3,7 +3,7 @@
 use atoll_client::Network;
 use atoll_client::otlp::{BadOtlp, Counts, Otlp};
 use opentelemetry::trace::{
-    Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+    Span as _, SpanBuilder, Status, TraceContextExt as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;

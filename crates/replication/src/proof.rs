@@ -184,13 +184,13 @@ mod tests {
     #[test]
     fn no_proof_is_younger_than_the_truth_however_long_a_peer_is_behind() {
         let mut proofs = Proofs::default();
-        let (behind_ms, step_ms) = (90_000, 250);
-        for at in (0..400_000).step_by(step_ms) {
-            let arrived = (at as u64).saturating_sub(behind_ms);
-            let theirs = vector(arrived, at as u64 + 1);
-            let mine = vector(at as u64 + 1, arrived);
-            proofs.heard(B, &theirs, ms(at as u64));
-            proofs.look(&mine, |_| Some(&theirs), ms(at as u64));
+        let (behind_ms, step_ms) = (90_000_u64, 250);
+        for at in (0..400_000_u64).step_by(step_ms) {
+            let arrived = at.saturating_sub(behind_ms);
+            let theirs = vector(arrived, at + 1);
+            let mine = vector(at + 1, arrived);
+            proofs.heard(B, &theirs, ms(at));
+            proofs.look(&mine, |_| Some(&theirs), ms(at));
             if let Some(since) = since(&proofs) {
                 assert!(since <= u128::from(arrived), "{since} at {at}");
             }

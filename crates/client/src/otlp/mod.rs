@@ -80,7 +80,7 @@ impl Otlp {
             let is_off = variable(&format!("OTEL_{signal}_EXPORTER"));
             let named = variable("OTEL_EXPORTER_OTLP_ENDPOINT")
                 .or_else(|| variable(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")));
-            !is_off.is_some_and(|value| value == "none") && (declared.is_some() || named.is_some())
+            is_off.is_none_or(|value| value != "none") && (declared.is_some() || named.is_some())
         };
         let (traces, metrics) = (sends("TRACES"), sends("METRICS"));
         let named = [
@@ -124,7 +124,7 @@ impl Otlp {
         if let Some(endpoint) = self.endpoint_of("traces") {
             exporter = exporter.with_endpoint(endpoint);
         }
-        let exporter = exporter.build().map_err(variables)?;
+        let exporter = exporter.build().map_err(|error| variables(&error))?;
         let queue = queue::Queue::start(exporter, resource, counts.clone(), timeout());
         let mut provider = SdkTracerProvider::builder()
             .with_span_processor(queue)
@@ -156,7 +156,7 @@ impl Otlp {
         if let Some(endpoint) = self.endpoint_of("metrics") {
             exporter = exporter.with_endpoint(endpoint);
         }
-        let exporter = exporter.build().map_err(variables)?;
+        let exporter = exporter.build().map_err(|error| variables(&error))?;
         let counted = queue::CountedMetrics::new(exporter, counts.clone());
         Ok(Some(PeriodicReader::builder(counted).build()))
     }
@@ -171,7 +171,7 @@ impl Otlp {
     }
 }
 
-fn variables(error: impl ToString) -> BadOtlp {
+fn variables(error: &impl ToString) -> BadOtlp {
     BadOtlp::Variables(error.to_string())
 }
 
