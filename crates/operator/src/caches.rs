@@ -325,10 +325,11 @@ impl Caches {
     /// How many of what there are now.
     pub(crate) fn counts(&self) -> Counts {
         let others = self.others.iter();
-        let mut objects: BTreeMap<Kind, usize> =
-            others.map(|(kind, all)| (*kind, all.len())).collect();
-        objects.insert(Kind::StatefulSet, self.stateful_sets.len());
-        objects.insert(Kind::ReplicationLink, self.links.len());
+        let mut objects: BTreeMap<Kind, usize> = others
+            .map(|(kind, all)| (*kind, all.objects.len()))
+            .collect();
+        objects.insert(Kind::StatefulSet, self.stateful_sets.objects.len());
+        objects.insert(Kind::ReplicationLink, self.links.objects.len());
         Counts {
             stores: self.stores.len(),
             objects,
