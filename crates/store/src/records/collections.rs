@@ -260,7 +260,8 @@ mod tests {
         regions.removed(ReplicaId(0xA0), Dot::new(ReplicaId(0xB1), 300));
         let bytes = checks::check(REGIONS_KIND, &regions, encode_regions, decode_regions);
         insta::assert_snapshot!(bytes, @r"
-        PENDING
+        010a1f09a0000000000000001202657518032003280731b10000000000000038
+        ac02
         ");
     }
 
