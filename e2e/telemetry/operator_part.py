@@ -61,6 +61,11 @@ def start(site):
     ], directory, {"KUBECONFIG": str(config), "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{site.collector_port}",
                    "OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_SCHEDULE_DELAY": "300"})
     until("a store is declared", 10, lambda: kubectl("apply", "-f", "-", text=json.dumps(STORE)))
+    # A second one, for which a name is taken: its passes fail.
+    until("a name is taken", 10, lambda: kubectl("create", "serviceaccount", "wiki-nodes"))
+    taken = {**STORE, "metadata": {"name": "wiki", "namespace": "default"}}
+    until("another store is declared", 10, lambda: kubectl("apply", "-f", "-", text=json.dumps(taken)))
+    until("the operator fails", 60, lambda: b'outcome="user"' in metrics(listen))
     until("the operator acts", 60, lambda: b"atoll_operator_objects{" in metrics(listen))
     site.add_target(f"127.0.0.1:{listen}")
 

@@ -26,7 +26,7 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program")
     arguments.add_argument("--tools", required=True)
-    arguments.add_argument("--conflicts", type=int, default=1000)
+    arguments.add_argument("--conflicts", type=int, default=1000, help="how many are made; 150 at least, for a rate to be seen")
     arguments.add_argument("--keep", action="store_true", help="keep logs and data")
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-telemetry-"))
@@ -69,6 +69,8 @@ def steps(site, arguments):
     yield "Alerts end", lambda: until("all alerts of the incident end", 240, lambda: all(cleared["by"]().values()))
     yield "Clients stop again", lambda: [load.stop() for load in again]
     yield "Metrics by OTLP", lambda: traces.metrics_of_all_regions(site)
+    if operator_part.is_there(site):
+        yield "Passes of the operator", lambda: traces.passes_of_the_operator(site)
     yield "The collector freezes and dies", lambda: traces.collector_gone(site)
     yield "Nothing that clients wrote is seen", lambda: secrecy.look(site)
 

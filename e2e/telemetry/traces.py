@@ -35,6 +35,7 @@ def one_write(site):
     ids = {span["spanId"] for _, span in spans}
     assert all(not span.get("parentSpanId") or span["parentSpanId"] in ids for _, span in spans), "a span hangs in the air"
     assert len(lines) == len(spans), "the tree has all spans"
+    assert f'"trace_id":"{trace}"' in site.nodes["eu"].log.read_text(), "the log does not name the trace"
 
 
 def where(resource):
@@ -64,6 +65,19 @@ def metrics_of_all_regions(site):
     for region in ("eu", "us", "ap"):
         assert "atoll.replication.lag" in found.get(region, set()), f"{region}: {sorted(found.get(region, []))}"
         print(f"  {region}: {len(found[region])} metrics by OTLP", flush=True)
+
+
+def passes_of_the_operator(site):
+    """Each pass is a trace of its steps."""
+    steps = {}
+    for line in site.lines():
+        for resource in line.get("resourceSpans", []):
+            if where(resource["resource"]) == "atoll-operator":
+                for span in (span for scope in resource["scopeSpans"] for span in scope["spans"]):
+                    steps.setdefault(span["traceId"], []).append(span["name"])
+    whole = [names for names in steps.values() if {"pass", "validate", "observe", "plan", "make", "report"} <= set(names)]
+    assert whole, f"no pass is whole: {list(steps.values())[:3]}"
+    print(f"  {len(steps)} passes, the last whole one: {', '.join(whole[-1])}", flush=True)
 
 
 def collector_gone(site):

@@ -7,6 +7,9 @@ use atoll_store::engine::Figures;
 
 use super::*;
 
+/// Of one node, at ten regions and twenty collections.
+const SERIES_MAX: usize = 5000;
+
 fn whose() -> Whose {
     Whose {
         store: "shop".into(),
@@ -195,4 +198,69 @@ fn docs_list_what_is_served() {
 fn listed(labels: &str) -> BTreeSet<String> {
     let names = labels.split(',').map(|name| name.trim().to_owned());
     names.filter(|name| !name.is_empty()).collect()
+}
+
+/// What a store of ten regions and twenty collections costs Prometheus, with everything happening at once: a leader
+/// that every other region's entries come to over every link, all kinds of conflicts and outcomes in all collections,
+/// every route. docs/watching.md states the bound.
+#[test]
+fn series_are_bounded() {
+    let metrics = Metrics::new(&whose());
+    let others: Vec<String> = (1..10).map(|n| format!("region-{n}")).collect();
+    let lag = |origin: &String| OriginLag {
+        origin: origin.clone(),
+        seconds: 0.0,
+        entries: 0,
+    };
+    let link = |from: &String| LinkGauge {
+        from: from.clone(),
+        to: "eu".into(),
+        origins: others.iter().map(lag).collect(),
+        ..LinkGauge::default()
+    };
+    let by_peer: Vec<(String, f64)> = others.iter().map(|other| (other.clone(), 0.0)).collect();
+    let full = Gauges {
+        links: others.iter().map(link).collect(),
+        clock_offsets: by_peer.clone(),
+        converged_ages: by_peer,
+        ..gauges()
+    };
+    metrics.set_observer(Arc::new(move || full.clone()));
+    for other in &others {
+        let results = [
+            EntryResult::Applied,
+            EntryResult::Duplicate,
+            EntryResult::Quarantined,
+        ];
+        let (link, back) = (format!("{other}:eu"), format!("eu:{other}"));
+        results
+            .iter()
+            .for_each(|result| metrics.entries(&link, *result, 1));
+        metrics.entries(&back, EntryResult::Relayed, 1);
+        metrics.rtt(&link, Duration::ZERO);
+        metrics.visibility(other, Duration::ZERO);
+        metrics.causal_wait(other, Duration::ZERO);
+    }
+    for collection in 0..20 {
+        let name = format!("collection-{collection}");
+        for kind in ["write-write", "create-create", "update-delete"] {
+            for outcome in ["latest-kept", "siblings-kept"] {
+                metrics.conflict(&NewConflict {
+                    collection: name.parse().unwrap(),
+                    kind,
+                    outcome,
+                });
+            }
+            metrics.resolved(&name, kind, Duration::ZERO);
+        }
+    }
+    for route in atoll_api::openapi::ROUTES {
+        for status in [200, 404, 503] {
+            metrics.http(route.path, "PUT", status, Duration::ZERO);
+        }
+    }
+    metrics.committed(Duration::ZERO);
+    let text = metrics.render();
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series <= SERIES_MAX, "{series} series");
 }
