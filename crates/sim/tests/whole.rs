@@ -32,9 +32,8 @@ fn a_leader_that_comes_back_shows_nothing_old() {
     }
 }
 
-/// Several at a time, so that they stand still at other moments each time.
-///
-/// Caught: seeds that are drawn by the system; a number of the system's in a trace.
+/// Several at a time, so that they stand still at other moments each time. With the system's clock, seed 1 had
+/// another trace when its process was stopped for a second again and again.
 #[test]
 fn a_seed_gives_the_same_trace_every_time() {
     let seeds = [2, 6, 11];
