@@ -52,7 +52,7 @@ def start(site):
         done = subprocess.run([TOOLS / "kubectl", *words], env=env, input=text, capture_output=True, text=True, check=False)
         return done.returncode == 0
 
-    until("the API server is ready", 90, lambda: kubectl("get", "--raw=/readyz"))
+    until("the API server is ready", 240, lambda: kubectl("get", "--raw=/readyz"))
     crds = site.program_output("crds")
     until("the definitions are there", 30, lambda: kubectl("apply", "--server-side", "-f", "-", text=crds))
     until("stores can be declared", 30, lambda: kubectl("get", "geostores"))

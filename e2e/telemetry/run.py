@@ -80,7 +80,7 @@ def ask(site):
     asked, silent, exempt = questions.ask(site, operator_part.is_there(site))
     for where, expr in silent:
         print(f"  no data: {where}: {expr}")
-    for where, reason in exempt:
+    for where, reason in dict.fromkeys(exempt):
         print(f"  not asked: {where}: {reason}")
     print(f"  {asked} expressions have data" if not silent else f"  {len(silent)} of {asked} have none")
     assert not silent, "expressions without data"

@@ -179,8 +179,7 @@ mod tests {
         );
     }
 
-    /// Against what is true: a region is proved equal as of no later time than it was. Caught: `has_ours` taken as
-    /// enough by itself.
+    /// Against what is true: a region is proved equal as of no later time than it was.
     #[test]
     fn no_proof_is_younger_than_the_truth_however_long_a_peer_is_behind() {
         let mut proofs = Proofs::default();
