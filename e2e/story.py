@@ -22,10 +22,12 @@ class Failed(Exception):
 
 
 class Story:
-    def __init__(self, name, patience):
+    def __init__(self, name, patience, cluster=CLUSTER, kubeconfig=None):
         self.name = name
         self.namespace = name.replace("_", "-")
         self.figures = []
+        self._cluster = cluster
+        self._environment = os.environ | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})
         self._ends = time.monotonic() + patience
         self._log = OUTPUT / f"story-{name}.log"
 
@@ -100,7 +102,7 @@ class Story:
         """A pod's port at `127.0.0.1:PORT` of this machine, by `kubectl port-forward`."""
         command = ["kubectl", "-n", self.namespace, "port-forward", pod, f":{port}"]
         self.note(f"$ {' '.join(command)}")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment) as forwarding:
             try:
                 line = forwarding.stdout.readline()
                 if "Forwarding from 127.0.0.1:" not in line:
@@ -130,7 +132,40 @@ class Story:
 
     def machine(self, verb, machine, *arguments):
         """`cut`, `heal`, `crash`, `start` or `inside` a machine."""
-        return self.run([PROVIDER, verb, CLUSTER, machine, *arguments], None, 60)
+        return self.provider(verb, machine, *arguments)
+
+    def provider(self, verb, *arguments, timeout=60):
+        """What the cluster's provider does with the cluster."""
+        return self.run([PROVIDER, verb, self._cluster, *arguments], None, timeout)
+
+    def has_clusters(self):
+        """Whether pods and Services of several clusters reach each other here."""
+        return PROVIDER.endswith("/local.sh")
+
+    def operator_of(self, name):
+        """Installs the operator, or changes it, so that it knows its cluster by this name."""
+        chart = str(pathlib.Path(__file__).parent.parent / "charts/atoll")
+        upgrade = ["helm", "upgrade", "--install", "atoll", chart, "-n", "atoll-system", "--create-namespace", "--reuse-values"]
+        self.run([*upgrade, "--set", f"clusterName={name}", "--wait", "--timeout", "180s"], None, 200)
+
+    @contextlib.contextmanager
+    def another_cluster(self, name, region):
+        """A second cluster with one machine and an operator that knows the cluster by its name; a story in it."""
+        other = Story(self.name, self._ends - time.monotonic(), cluster=f"{CLUSTER}-{name}")
+        try:
+            other.provider("up", "2", region, timeout=300)
+            other._environment["KUBECONFIG"] = other.provider("kubeconfig").strip()
+            other.provider("load", os.environ["E2E_IMAGE_FILE"], timeout=120)
+            other.operator_of(name)
+            with other:
+                try:
+                    yield other
+                except BaseException:
+                    for what in (["get", "geostores,pods", "-o", "yaml"], ["logs", "-n", "atoll-system", "deployment/atoll", "--tail=100"]):
+                        other.kubectl(*what)
+                    raise
+        finally:
+            other.provider("down", timeout=120)
 
     # Waiting, measuring, telling.
 
@@ -183,7 +218,7 @@ class Story:
         self.note(f"$ {' '.join(command)}")
         try:
             done = subprocess.run(
-                command, input=given, capture_output=True, text=True, timeout=min(timeout, left), check=False
+                command, input=given, capture_output=True, text=True, timeout=min(timeout, left), check=False, env=self._environment
             )
         except subprocess.TimeoutExpired as expired:
             raise Failed(f"no end within {expired.timeout:.0f} s: {' '.join(command)}") from None

@@ -89,7 +89,11 @@ impl Tools {
             let opened = opened.as_ref();
             let arranging = self.arrange_certificates(&declared, &observed, &plan, opened, &ways);
             match arranging.await {
-                Ok(certificates) => arranged = certificates,
+                Ok(certificates) => {
+                    let lacks = certificates.as_ref().and_then(|all| all.lacks.clone());
+                    failures.extend(lacks.map(PassError::certificates));
+                    arranged = certificates;
+                }
                 Err(failure) => failures.push(failure),
             }
             span.step("make");

@@ -234,13 +234,16 @@ impl Declared {
         regions.filter(|region| self.is_here(region))
     }
 
-    /// Where a region's nodes are reached by other regions.
+    /// Where a region's nodes are reached by other regions. Several clusters have to say the same of each, so that of
+    /// one that is reached from elsewhere, it is what is declared.
     #[must_use]
     pub fn endpoints(&self, region: &DeclaredRegion) -> Vec<String> {
-        if let Some(location) = region.location.as_ref().filter(|_| !self.is_here(region)) {
+        if let Some(location) = region.location.as_ref().filter(|_| self.cluster.is_some()) {
             let all = location.endpoints.iter().flatten();
-            let all = location.endpoint.iter().chain(all);
-            return all.map(ToString::to_string).collect();
+            let all: Vec<_> = location.endpoint.iter().chain(all).collect();
+            if !all.is_empty() || !self.is_here(region) {
+                return all.into_iter().map(ToString::to_string).collect();
+            }
         }
         let names = self.names(&region.name);
         (0..region.replicas.get())

@@ -26,6 +26,8 @@ pub(crate) struct Arranged {
     pub(crate) bundle: String,
     /// The files of each region's Secret.
     pub(crate) regions: BTreeMap<RegionName, Files>,
+    /// What is missing, of another cluster.
+    pub(crate) lacks: Option<String>,
     /// What is under way.
     pub(crate) progress: Option<Told>,
     /// When the first of the certificates ends, in seconds since 1970.
@@ -76,8 +78,6 @@ pub(crate) fn arrange(there: &There<'_>) -> Result<Arranged, String> {
     let authority = Authority::load(&cas.signing, *now)?;
     let bench = Bench {
         authority: &authority,
-        signing: &cas.signing.certificate,
-        signing_not_after: cas.signing.first().map_or(0, |ca| ca.not_after),
         bundle: &bundle,
         replaces,
         seconds: there.tls.lifetime_seconds,
@@ -121,6 +121,7 @@ pub(crate) fn arrange(there: &There<'_>) -> Result<Arranged, String> {
         operator,
         bundle,
         regions,
+        lacks: there.outside.lacks.clone(),
         progress,
         not_after,
     })
@@ -139,6 +140,7 @@ fn step(there: &There<'_>) -> (Option<Step>, Vec<String>) {
     } = there;
     let mut own = BTreeSet::new();
     let mut is_old_left = false;
+    let signing = cas.signing.first().map_or_else(String::new, |ca| ca.pem);
     for (region, nodes) in there.nodes {
         for (pod, holder) in holders(declared, region, *nodes) {
             let held = secrets
@@ -147,7 +149,7 @@ fn step(there: &There<'_>) -> (Option<Step>, Vec<String>) {
                 .flatten()
                 .next();
             match held {
-                Some(pair) if leaves::is_taken(&cas.signing.certificate, &pair, &holder.name) => {
+                Some(pair) if leaves::is_taken(&signing, &pair, &holder.name) => {
                     own.extend(pair.first().map(|leaf| leaf.fingerprint));
                 }
                 Some(_) => is_old_left = true,

@@ -86,6 +86,11 @@ impl<'a> Authority<'a> {
         Ok(Authority { issuer, pair, ca })
     }
 
+    /// Its own certificate.
+    pub(crate) fn ca(&self) -> &Certificate {
+        &self.ca
+    }
+
     /// A certificate for both ends of connections; it does not outlive its CA.
     ///
     /// # Errors
@@ -134,6 +139,7 @@ pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
     use atoll_client::tls::{Credentials, TlsPem};
 
+    use super::super::rotation::Cas;
     use super::*;
 
     pub(crate) const STORE: &str = "5bd1e995cafe0001";
@@ -178,6 +184,35 @@ pub(crate) mod tests {
         let leaf = authority.issue(&name(), &[], now(), DAY).unwrap();
         let refused = credentials(&ours, leaf).unwrap_err();
         assert!(refused.contains("is not of a CA in ca"), "{refused}");
+    }
+
+    /// A CA below another one is trusted alone, not with all that the upper one signs; clients may trust the upper one.
+    ///
+    /// Caught: the whole chain of `tls.crt` in the bundle of nodes.
+    #[test]
+    fn of_a_chain_only_the_ca_that_signs_is_trusted() {
+        let upper = make("upper", STORE, now()).unwrap();
+        let above = Issuer::from_ca_cert_pem(&upper.certificate, reading::key(&upper.key).unwrap());
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "below");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        limit(&mut params, now(), now() + DAY);
+        let below = params.signed_by(&key, &above.unwrap()).unwrap();
+        let below = Pair {
+            certificate: format!("{}{}", below.pem(), upper.certificate),
+            key: key.serialize_pem(),
+        };
+        let cas = Cas::first(below.clone(), "secret/mine".to_owned(), now());
+        assert_eq!(cas.bundle(), below.first().unwrap().pem);
+        let authority = Authority::load(&below, now()).unwrap();
+        let leaf = authority.issue(&name(), &[], now(), DAY).unwrap();
+        let trusts = |certificate: String| {
+            let key = String::new();
+            credentials(&Pair { certificate, key }, leaf.clone()).map(drop)
+        };
+        assert_eq!(trusts(cas.bundle()), Ok(()));
     }
 
     #[test]

@@ -36,7 +36,8 @@ impl World {
 
     fn children(&self) -> Children {
         let mut children = Children::default();
-        for (name, (version, _)) in &self.0 {
+        let ours = self.0.iter().filter(|(name, _)| name.starts_with("shop-"));
+        for (name, (version, _)) in ours {
             let meta = json!({ "name": name, "resourceVersion": version.to_string() });
             let meta = serde_json::from_value(meta).unwrap();
             children.metadata.insert((Kind::Secret, name.clone()), meta);
@@ -74,7 +75,16 @@ const US: &str = "GET /api/v1/namespaces/team/secrets/shop-us-tls";
 
 /// One pass: what is asked, in order, and what is arranged, which is written.
 async fn pass(certificates: &Certificates, world: &mut World, asked: &[&'static str]) -> Arranged {
-    let declared = declared(STORE);
+    pass_over(STORE, certificates, world, asked).await
+}
+
+async fn pass_over(
+    store: &str,
+    certificates: &Certificates,
+    world: &mut World,
+    asked: &[&'static str],
+) -> Arranged {
+    let declared = declared(store);
     let tls = declared.tls.clone().unwrap();
     let script = asked.iter().map(|request| world.answer(request)).collect();
     let (client, played) = server(script);
@@ -165,6 +175,36 @@ async fn a_ca_that_is_lost_is_trusted_until_it_is_replaced() {
         reading::certificates(&second.regions[&eu][files::CA]).len(),
         2
     );
+}
+
+/// Two clusters wait for each other's CA: both have one of their own first.
+///
+/// Caught: no CA before all others are known, and a cluster cut off by a Secret that was away for a moment.
+#[tokio::test]
+async fn another_clusters_ca_may_come_later_and_is_not_forgotten() {
+    const WEST: &str = "GET /api/v1/namespaces/team/secrets/west";
+    let store = STORE.replace(
+        "  regions",
+        "  tls: { trustedCaSecretRefs: [{ name: west }] }\n  regions",
+    );
+    let (certificates, mut world) = (Certificates::default(), World::default());
+    let eu: RegionName = "eu".parse().unwrap();
+    let trusted =
+        |arranged: &Arranged| reading::certificates(&arranged.regions[&eu][files::CA]).len();
+    let first = pass_over(&store, &certificates, &mut world, &[CA, OPERATOR, WEST]).await;
+    let told = "spec.tls.trustedCaSecretRefs: Secret west is not in the store's namespace";
+    assert!(first.lacks.as_ref().unwrap().starts_with(told) && trusted(&first) == 1);
+
+    let west = authority::make("shop", "ff", now()).unwrap();
+    world.put("west", files::with_bundle(&west, &west.certificate));
+    let asked = [CA, EU, OPERATOR, US, WEST];
+    let second = pass_over(&store, &certificates, &mut world, &asked).await;
+    assert!(second.lacks.is_none() && trusted(&second) == 2);
+    assert_eq!(first.cas, second.cas);
+
+    world.0.remove("west");
+    let third = pass_over(&store, &certificates, &mut world, &[EU, OPERATOR, US, WEST]).await;
+    assert!(third.lacks.is_some() && trusted(&third) == 2);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl Arranged {
             .filter_map(of_store);
         let regions = self.regions.iter();
         let regions = regions.map(|(region, files)| secret::of_region(declared, region, files));
-        let bundle = secret::bundle(declared, &self.bundle);
+        let bundle = secret::bundle(declared, &self.cas.bundle());
         of_store.chain(regions).chain([bundle]).collect()
     }
 }

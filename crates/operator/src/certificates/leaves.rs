@@ -18,10 +18,6 @@ pub(crate) struct Holder {
 /// What certificates are made and judged by.
 pub(crate) struct Bench<'a> {
     pub(crate) authority: &'a Authority<'a>,
-    /// The CA that signs, in PEM.
-    pub(crate) signing: &'a str,
-    /// When it ends.
-    pub(crate) signing_not_after: i64,
     /// All that are trusted, in PEM.
     pub(crate) bundle: &'a str,
     /// Whether certificates of a former CA are to be replaced now.
@@ -55,7 +51,7 @@ impl Bench<'_> {
         let Some(read) = pair.first() else {
             return false;
         };
-        let is_signed = is_taken(self.signing, pair, &holder.name);
+        let is_signed = is_taken(&self.authority.ca().pem, pair, &holder.name);
         read.hosts == holder.hosts
             && !self.is_due(read.not_before, read.not_after)
             && (is_signed || (!self.replaces && is_taken(self.bundle, pair, &holder.name)))
@@ -65,7 +61,7 @@ impl Bench<'_> {
     /// declared.
     fn is_due(&self, not_before: i64, not_after: i64) -> bool {
         let (left, whole) = (not_after - self.now, not_after - not_before);
-        let new_end = (self.now + self.seconds).min(self.signing_not_after);
+        let new_end = (self.now + self.seconds).min(self.authority.ca().not_after);
         left > self.seconds || (left * 3 <= whole && new_end > not_after)
     }
 }
@@ -118,8 +114,6 @@ mod tests {
         let authority = Authority::load(ca, now()).unwrap();
         use_it(Bench {
             authority: &authority,
-            signing: &ca.certificate,
-            signing_not_after: ca.first().unwrap().not_after,
             bundle,
             replaces: false,
             seconds: DAYS_90,
@@ -212,8 +206,6 @@ mod tests {
         let end = ca.first().unwrap().not_after;
         let bench = Bench {
             authority: &authority,
-            signing: &ca.certificate,
-            signing_not_after: end,
             bundle: &ca.certificate,
             replaces: false,
             seconds: 2 * (end - now()),

@@ -4,7 +4,7 @@
 //!  STORE-ca          the store's CA, and the one that takes its place
 //!  STORE-operator    an administrator's certificate
 //!  STORE-REGION-tls  the certificates of a region's nodes, and whom they trust; mounted by its pods
-//!  STORE-ca.crt      a ConfigMap with what clients, and other clusters, are to trust
+//!  STORE-ca.crt      a ConfigMap with what clients, and other clusters, are to trust: the store's own CAs
 //! ```
 //!
 //! Secrets are known by their metadata; what is in them is read when that changed. What was arranged last is
@@ -98,12 +98,16 @@ impl Certificates {
     ) -> Result<Opened, PassError> {
         let mut known = self.known().get(&declared.uid).cloned().unwrap_or_default();
         known.secrets.look(hands, declared, children).await?;
-        let outside = outside::read(hands, declared, tls, now).await?;
+        let mut outside = outside::read(hands, declared, tls, now).await?;
         let wanted = wanted(tls, &outside);
         let cas = match known.cas_there(declared, now) {
             Some(cas) => cas,
             None => begin(declared, &known.secrets, &wanted, &outside, now)?,
         };
+        if outside.lacks.is_some() {
+            // Whom nodes trust now, they go on to trust: a Secret that is away for a moment cuts nobody off.
+            outside.trusted += &known.secrets.trusted_by_nodes();
+        }
         let trusted = once(&[cas.bundle().as_str(), &outside.trusted].concat());
         let operator = operator(declared, tls, &cas, &known.secrets, &trusted, now)?;
         let pem = leaves::pem(&trusted, &operator);
@@ -256,8 +260,6 @@ fn operator(
     let authority = Authority::load(&cas.signing, now).map_err(PassError::certificates)?;
     let bench = Bench {
         authority: &authority,
-        signing: &cas.signing.certificate,
-        signing_not_after: cas.signing.first().map_or(0, |ca| ca.not_after),
         bundle: trusted,
         replaces: false,
         seconds: tls.lifetime_seconds,

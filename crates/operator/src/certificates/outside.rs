@@ -20,14 +20,17 @@ pub(crate) struct Outside {
     pub(crate) trusted: String,
     /// CAs of clients, in PEM.
     pub(crate) client_ca: Option<String>,
-    /// What is wrong with the first that cannot be used.
+    /// What is wrong with the user's own CA, or with clients': then everything stays as it is.
     pub(crate) fault: Option<String>,
+    /// What is wrong with another cluster's CA: the store goes on without that cluster. A cluster's CA is there only
+    /// once its operator has made it, so nobody waits for it.
+    pub(crate) lacks: Option<String>,
 }
 
 /// Reads them, if any are named.
 ///
 /// # Errors
-/// What the API server says. What is wrong with a Secret is in [`Outside::fault`].
+/// What the API server says. What is wrong with a Secret is in the answer.
 pub(crate) async fn read(
     hands: &Hands,
     declared: &Declared,
@@ -35,33 +38,30 @@ pub(crate) async fn read(
     now: i64,
 ) -> Result<Outside, PassError> {
     let mut outside = Outside::default();
-    let mut faults = Vec::new();
-    let field = |name: &str| format!("spec.tls.{name}");
+    let told = |field: &str, name: &str, problem: String| {
+        Some(format!("spec.tls.{field}: Secret {name} {problem}"))
+    };
     if let Some(name) = &tls.ca {
         let found = get(hands, &declared.namespace, name).await?;
         match own(found.as_ref(), now) {
             Ok(own) => outside.own = Some(own),
-            Err(problem) => faults.push((field("caSecretRef"), name, problem)),
+            Err(problem) => outside.fault = told("caSecretRef", name, problem),
         }
     }
     for name in &tls.trusted {
         let found = get(hands, &declared.namespace, name).await?;
         match bundle(found.as_ref()) {
             Ok(bundle) => outside.trusted += &bundle,
-            Err(problem) => faults.push((field("trustedCaSecretRefs"), name, problem)),
+            Err(problem) => outside.lacks = told("trustedCaSecretRefs", name, problem),
         }
     }
     if let Some(name) = &tls.client_ca {
         let found = get(hands, &declared.namespace, name).await?;
         match bundle(found.as_ref()) {
             Ok(bundle) => outside.client_ca = Some(bundle),
-            Err(problem) => faults.push((field("clientCaSecretRef"), name, problem)),
+            Err(problem) => outside.fault = told("clientCaSecretRef", name, problem),
         }
     }
-    let told = faults
-        .first()
-        .map(|(field, name, problem)| format!("{field}: Secret {name} {problem}"));
-    outside.fault = told;
     Ok(outside)
 }
 

@@ -84,11 +84,11 @@ impl Cas {
 
     /// All that are trusted, in PEM, each once.
     pub(crate) fn bundle(&self) -> String {
-        let next = self.next.as_ref().map(|next| next.certificate.as_str());
+        let next = self.next.as_ref().map(ca);
         let all = [
-            self.signing.certificate.as_str(),
+            ca(&self.signing),
             next.unwrap_or_default(),
-            &self.former,
+            self.former.clone(),
         ];
         once(&all.concat())
     }
@@ -190,7 +190,7 @@ impl Cas {
                 let Some(next) = self.next else {
                     return Ok(self);
                 };
-                let former = once(&[self.signing.certificate.as_str(), &self.former].concat());
+                let former = once(&[ca(&self.signing), self.former].concat());
                 Ok(Cas {
                     signing: next,
                     next: None,
@@ -206,6 +206,11 @@ impl Cas {
             }),
         }
     }
+}
+
+/// A CA's own certificate in PEM, without those above it: what they sign besides is no concern of the store.
+fn ca(pair: &Pair) -> String {
+    pair.first().map(|ca| ca.pem).unwrap_or_default()
 }
 
 /// A CA's fingerprint.

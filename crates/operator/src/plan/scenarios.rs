@@ -434,6 +434,36 @@ fn volumes_grow_and_their_template_stays() {
     assert_eq!(plan.regions[0].claim_size.unwrap().to_string(), "10Gi");
 }
 
+/// Caught: each cluster linking its own regions by names that only it resolves, and finding the other's manifest different.
+#[test]
+fn clusters_with_the_same_manifest_declare_the_same() {
+    let text = STORE
+        .replace(
+            "{ name: us }",
+            "{ name: us, location: { cluster: west, endpoints: ['https://us:7401'] } }",
+        )
+        .replace(
+            "replicas: 3",
+            "replicas: 3, location: { cluster: east, endpoint: 'https://eu:7401' }",
+        );
+    let endpoints = |cluster: Option<&str>| -> Vec<Vec<String>> {
+        let settings = Settings {
+            cluster: cluster.map(ToOwned::to_owned),
+            ..settings()
+        };
+        let declared = declared_in(&text, &settings);
+        let regions = declared.manifest.regions.iter();
+        regions.map(|region| declared.endpoints(region)).collect()
+    };
+    assert_eq!(
+        endpoints(Some("east")),
+        [["https://eu:7401"], ["https://us:7401"]]
+    );
+    assert_eq!(endpoints(Some("east")), endpoints(Some("west")));
+    // Whoever names no clusters has one, with names of its own.
+    assert!(endpoints(None)[1][0].ends_with(".svc:7401"));
+}
+
 /// Caught: two clusters that both declare, for ever.
 #[test]
 fn one_cluster_of_several_declares() {
