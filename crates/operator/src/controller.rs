@@ -262,7 +262,7 @@ async fn reconcile(store: Arc<GuardedStore>, context: Arc<Context>) -> Result<Ac
         match &store.0 {
             Ok(store) => tools.pass(store, &mut span).await,
             Err(object) => {
-                tools.pass_unreadable(object).await?;
+                tools.pass_unreadable(&store, object).await?;
                 Ok(tools.settings.look_every)
             }
         }

@@ -88,10 +88,11 @@ impl PassError {
     }
 }
 
-/// Whether the API server cannot make sense of a field at all, such as an amount of memory in words. It answers 500
-/// then, as if it were its own fault.
+/// Whether the API server cannot make sense of a field at all, such as an amount of memory in words, of what is sent or of
+/// what it has. It answers 500 then, as if it were its own fault.
 fn is_unreadable(message: &str) -> bool {
-    message.contains("failed to convert new object")
+    let begins = ["failed to convert new object", "failed to create typed"];
+    begins.iter().any(|words| message.contains(words))
 }
 
 /// What the API server says, without what is only for programs.

@@ -2,7 +2,7 @@
 
 use atoll_api::manifest::GeoStore;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource as _};
+use kube::{Client, Resource};
 
 use crate::names::OPERATOR;
 use crate::plan::Told;
@@ -34,11 +34,16 @@ impl Events {
     }
 
     /// Something is wrong.
-    pub(crate) async fn wrong(&self, store: &GeoStore, told: &Told) {
-        self.publish(store, EventType::Warning, told).await;
+    pub(crate) async fn wrong(&self, object: &impl Resource<DynamicType = ()>, told: &Told) {
+        self.publish(object, EventType::Warning, told).await;
     }
 
-    async fn publish(&self, store: &GeoStore, type_: EventType, told: &Told) {
+    async fn publish(
+        &self,
+        object: &impl Resource<DynamicType = ()>,
+        type_: EventType,
+        told: &Told,
+    ) {
         let event = Event {
             type_,
             reason: told.reason.as_str().to_owned(),
@@ -46,7 +51,7 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let reference = store.object_ref(&());
+        let reference = object.object_ref(&());
         let publishing = self.recorder.publish(&event, &reference);
         match tokio::time::timeout(self.timeout, publishing).await {
             Ok(Ok(())) => {}

@@ -11,7 +11,7 @@ use kube::core::error_boundary::InvalidObject;
 
 use crate::apply::Hands;
 use crate::ask::{self, Ways};
-use crate::caches::{Caches, Children};
+use crate::caches::{Caches, Children, GuardedStore};
 use crate::certificates::{Arranged, Certificates};
 use crate::error::{Class, PassError};
 use crate::events::Events;
@@ -26,6 +26,9 @@ use crate::{build, seen};
 
 /// How soon a store is looked at again while something is under way.
 const SOON: Duration = Duration::from_secs(2);
+
+/// Stores at rest are looked at no faster than one in this time.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// All that passes need.
 pub(crate) struct Tools {
@@ -132,9 +135,15 @@ impl Tools {
         let is_settled =
             matches!(plan.next, Next::Nothing) && plan.chores.is_empty() && !is_changing;
         if is_settled || observed.answering().next().is_none() {
-            return self.settings.look_every;
+            return self.at_rest();
         }
         SOON.min(self.settings.look_every)
+    }
+
+    /// When to look again at a store at which nothing happens: with many stores less often, so that looks at those at
+    /// rest never keep one waiting that is new.
+    fn at_rest(&self) -> Duration {
+        look_again(self.settings.look_every, self.caches.stores.len())
     }
 
     /// Makes the objects. One that fails does not stop the others, except that no pod is made before all that
@@ -361,8 +370,13 @@ impl Tools {
         self.write_store(store, &status).await
     }
 
-    /// A store that cannot even be read: it alone stalls.
-    pub(crate) async fn pass_unreadable(&self, object: &InvalidObject) -> Result<(), PassError> {
+    /// A store that cannot even be read: it alone stalls. Where the API server takes no status of it either, an event
+    /// says so.
+    pub(crate) async fn pass_unreadable(
+        &self,
+        store: &GuardedStore,
+        object: &InvalidObject,
+    ) -> Result<(), PassError> {
         let told = Told {
             reason: ConditionReason::Unreadable,
             message: format!(
@@ -387,9 +401,14 @@ impl Tools {
             namespace: &namespace,
             name: &name,
         };
-        self.pen
-            .write(&self.hands, &object, None, &status, true)
-            .await?;
+        let writing = self.pen.write(&self.hands, &object, None, &status, true);
+        match writing.await {
+            Err(error) if error.class() == Class::User => {
+                tracing::warn!(%error, "an object that cannot be read");
+                self.events.wrong(store, &told).await;
+            }
+            written => written?,
+        }
         self.pen.tell(said);
         Ok(())
     }
@@ -417,6 +436,11 @@ impl Tools {
     }
 }
 
+fn look_again(every: Duration, stores: usize) -> Duration {
+    let stores = u32::try_from(stores).unwrap_or(u32::MAX);
+    every.max(LOOK_PAUSE.saturating_mul(stores))
+}
+
 /// What came of making the objects.
 struct Made {
     failures: Vec<PassError>,
@@ -433,4 +457,17 @@ struct World<'a> {
     children: &'a Children,
     collections: &'a [Arc<Collection>],
     verdicts: &'a [Verdict],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Caught: a thousand stores looked at every ten seconds each, which left no time for the last three hundred.
+    #[test]
+    fn many_stores_at_rest_are_looked_at_less_often() {
+        let every = Duration::from_secs(10);
+        assert_eq!(look_again(every, 3), every);
+        assert_eq!(look_again(every, 1000), Duration::from_secs(50));
+    }
 }
