@@ -1,6 +1,10 @@
 """The store that most stories are about: a shop, with a region on each of the three machines."""
 
 import json
+import os
+import socket
+
+from load import Load
 
 REGIONS = ("eu", "us", "ap")
 SERVER = "https://shop-{}:7400"
@@ -63,6 +67,43 @@ def different(story, regions=REGIONS, pod="shop-eu-0"):
     """How much `atoll verify` finds that is not equal."""
     servers = ",".join(SERVER.format(region) for region in regions)
     return json.loads(story.atoll(pod, "verify", "--server", servers, "-o", "json"))["different"]
+
+
+def load(story, regions=REGIONS):
+    """Writers for these regions."""
+    address = {region: story.get(f"service/shop-{region}")["spec"]["clusterIP"] for region in regions}
+    servers = {region: (f"shop-{region}", address[region]) for region in regions}
+    return Load(servers, story.get("configmap/shop-ca.crt")["data"]["ca.crt"])
+
+
+def is_reachable(story):
+    """Whether Services can be dialled from this machine, as load is made from here."""
+    address = story.get("service/kubernetes", "-n", "default")["spec"]["clusterIP"]
+    try:
+        socket.create_connection((address, 443), timeout=5).close()
+    except OSError:
+        story.figure("left out: Services of this cluster cannot be dialled from this machine")
+        return False
+    return True
+
+
+def figure_of_load(story, load, what, seconds):
+    """What load felt of a change."""
+    writes, longest, again = load.phase()
+    story.figure(
+        f"{what}: {seconds:.0f} s, {writes} writes, {len(load.failed)} failed, {sum(again.values())} tried again, "
+        f"the longest took {longest:.2f} s; load of this machine {os.getloadavg()[0]:.0f}"
+    )
+    for why, times in sorted(again.items(), key=lambda one: -one[1]):
+        story.note(f"# {what}: {times} times {why}")
+
+
+def holds_all(story, load, regions=REGIONS):
+    """Every region has all that was written, and they are equal."""
+    for region in regions:
+        story.eventually(f"{region} has all that was written", lambda region=region: not load.missing(region), 90)
+    story.expect("all regions are equal", different(story, regions) == 0)
+    story.figure(f"{len(load.written)} keys and {load.votes} votes are in every region as they were acknowledged")
 
 
 def condition(story, kind, what="geostore/shop"):
