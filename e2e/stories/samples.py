@@ -7,8 +7,12 @@ PATIENCE = 180
 SHORT = True
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CHARTS = ROOT / "charts"
-# Nobody installs Prometheus here, and the namespace of the example is not there.
-HERE = {"one-namespace": ["--set", "watchNamespaces={{{namespace}}}"], "two-operators": ["--set", "serviceMonitor.enabled=false"]}
+# The operator of Prometheus is not installed here, and the namespace of the example is not there.
+HERE = {
+    "one-namespace": ["--set", "watchNamespaces={{{namespace}}}"],
+    "two-operators": ["--set", "serviceMonitor.enabled=false"],
+    "watched": ["--set", "serviceMonitor.enabled=false,podMonitor.enabled=false,prometheusRule.enabled=false"],
+}
 
 
 def tell(story):
