@@ -10,10 +10,7 @@ use std::time::Duration;
 
 use atoll_api::manifest::RegionName;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{
-    Api, DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams, Preconditions,
-};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
@@ -97,12 +94,10 @@ impl Hands {
         }
         let api = self.api(*kind, &declared.namespace);
         let what = format!("{} {name}", kind.name());
-        let is_ours = |owners: &[OwnerReference]| owners.iter().any(|o| o.uid == declared.uid);
-        if !known.is_some_and(|meta| is_ours(meta.owner_references.as_deref().unwrap_or_default()))
-        {
+        if !known.is_some_and(|known| declared.owns(known)) {
             // Not among those that carry our labels: perhaps it is somebody else's.
             let found = self.call(&what, api.get_metadata_opt(name)).await?;
-            if found.is_some_and(|found| !is_ours(found.owner_references())) {
+            if found.is_some_and(|found| !declared.owns(&found.metadata)) {
                 let (kind, name) = (kind.name(), name.clone());
                 return Err(PassError::NameTaken { kind, name });
             }
@@ -134,11 +129,7 @@ impl Hands {
             }
             let what = format!("StatefulSet {name}");
             let found = self.call(&what, api.get_metadata_opt(&name)).await?;
-            let is_ours = |found: &PartialObjectMeta<DynamicObject>| {
-                let mut owners = found.owner_references().iter();
-                owners.any(|owner| owner.uid == declared.uid)
-            };
-            if !found.as_ref().is_some_and(is_ours) {
+            if !found.is_some_and(|found| declared.owns(&found.metadata)) {
                 continue;
             }
             let patch = Patch::Merge(json!({ "metadata": { "labels": names.labels() } }));
@@ -181,8 +172,6 @@ impl Hands {
             .map(|built| (built.kind, built.name.as_str()))
             .collect();
         for ((kind, name), meta) in &children.metadata {
-            let owners = meta.owner_references.iter().flatten();
-            let is_ours = owners.into_iter().any(|owner| owner.uid == declared.uid);
             let labels = meta.labels.as_ref();
             let region = labels.and_then(|labels| labels.get(REGION));
             let is_decided = region.is_none_or(|region| {
@@ -191,7 +180,8 @@ impl Hands {
                     || plan.dropped.iter().any(|gone| gone.as_str() == region)
             });
             let is_wanted = names.contains(&(*kind, name.as_str()));
-            if !is_ours || !is_decided || is_wanted || meta.deletion_timestamp.is_some() {
+            if !declared.owns(meta) || !is_decided || is_wanted || meta.deletion_timestamp.is_some()
+            {
                 continue;
             }
             let what = format!("deleting {} {name}", kind.name());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atoll_api::manifest::conditions::ConditionReason;
-use atoll_api::manifest::{Collection, GeoStore, GeoStoreStatus, ReplicationLink};
+use atoll_api::manifest::{Collection, GeoStore, GeoStoreStatus};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::error_boundary::InvalidObject;
@@ -82,13 +82,15 @@ impl Tools {
             Err(failure) => (None, vec![failure]),
         };
         let ways = Ways::of(&declared, opened.as_ref());
-        span.step("plan");
-        let (mut plan, mut arranged) = (plan(&declared, &observed), None);
         // Without certificates nobody would answer, and no node could start.
-        if declared.tls.is_none() || opened.is_some() {
+        let may_go_on = declared.tls.is_none() || opened.is_some();
+        if may_go_on {
             span.step("ask");
             ask::ask(&declared, &mut observed, &ways, self.settings.timeout).await;
-            plan = crate::plan::plan(&declared, &observed);
+        }
+        span.step("plan");
+        let (mut plan, mut arranged) = (plan(&declared, &observed), None);
+        if may_go_on {
             let opened = opened.as_ref();
             let arranging = self.arrange_certificates(&declared, &observed, &plan, opened, &ways);
             match arranging.await {
@@ -280,13 +282,9 @@ impl Tools {
             let written = self.write_collection(collection, &status);
             failed = failed.or(written.await.err());
         }
-        let ours = |link: &&ReplicationLink| {
-            let mut owners = link.owner_references().iter();
-            owners.any(|owner| owner.uid == declared.uid)
-        };
         let links = children.links.iter();
         let links = links.filter_map(|link| link.0.as_ref().ok());
-        for link in links.filter(ours) {
+        for link in links.filter(|link| declared.owns(&link.metadata)) {
             let status = report::of_link(link, &found);
             let (namespace, name) = report::place(link);
             let object = Written {

@@ -43,11 +43,8 @@ pub(crate) fn objects(declared: &Declared, children: &Children) -> Observed {
         }
     }
     let begins = format!("{}-", declared.name);
-    let ours = children.stateful_sets.iter().filter(|set| {
-        let mut owners = set.owner_references().iter();
-        owners.any(|owner| owner.uid == declared.uid)
-    });
-    for set in ours {
+    let all = children.stateful_sets.iter();
+    for set in all.filter(|set| declared.owns(&set.metadata)) {
         // By its name, which stays; somebody may have changed its labels.
         let Some(region) = set
             .name_any()

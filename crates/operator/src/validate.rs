@@ -6,6 +6,7 @@ use atoll_api::manifest::{
     ManifestError, RegionName, SecretRef, StoreManifest, TimeSpan, TlsMode, TlsSpec,
     UpdateStrategySpec, declare_collections, declare_store,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 
 use crate::names;
@@ -218,6 +219,12 @@ fn judge(
 }
 
 impl Declared {
+    /// Whether an object was made for this store.
+    pub(crate) fn owns(&self, object: &ObjectMeta) -> bool {
+        let mut owners = object.owner_references.iter().flatten();
+        owners.any(|owner| owner.uid == self.uid)
+    }
+
     /// Whether a region runs in this cluster.
     #[must_use]
     pub fn is_here(&self, region: &DeclaredRegion) -> bool {

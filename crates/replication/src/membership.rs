@@ -293,6 +293,26 @@ mod tests {
         knowledge
     }
 
+    /// Region 9.
+    fn standing<'a>(
+        members: &'a Regions,
+        applied: &'a VersionVector,
+        knowledge: &'a Knowledge,
+    ) -> Standing<'a> {
+        Standing {
+            me: ReplicaId(9),
+            configured: &[],
+            members,
+            applied,
+            knowledge,
+        }
+    }
+
+    /// Where it may go on to, having noted nothing before.
+    fn goes_on_to(standing: &Standing<'_>) -> Option<MemberState> {
+        standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO)
+    }
+
     /// Region 9 joins 1 and 2. Its state after it noted what is known at one second, and has `applied` at `now`.
     fn joined(
         rows: &[(u64, &[(u64, u64)])],
@@ -305,13 +325,7 @@ mod tests {
         let knowledge = knowing(rows);
         let mut next = |applied: &[(u64, u64)], now| {
             let applied = vector(applied);
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
+            let standing = standing(&members, &applied, &knowledge);
             standing.next(&mut joining, LAG_MAX, Duration::from_secs(now))
         };
         assert_eq!(next(&[(9, 1)], 1), None);
@@ -340,14 +354,8 @@ mod tests {
         let next = |states: &[(u64, MemberState)], rows: &[(u64, &[(u64, u64)])]| {
             let (members, knowledge) = (members(states), knowing(rows));
             let applied = vector(&[(1, 4), (8, 1), (9, 1)]);
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
-            standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO)
+            let standing = standing(&members, &applied, &knowledge);
+            goes_on_to(&standing)
         };
         let other: (u64, &[(u64, u64)]) = (8, &[(8, 1), (9, 1)]);
         assert_eq!(next(&[(8, Joins), (9, Joins)], &[other]), None);
@@ -374,13 +382,10 @@ mod tests {
                 knowing(&[(1, &[(1, 4), (9, 1)])]),
             );
             let standing = Standing {
-                me: ReplicaId(9),
                 configured: &configured,
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
+                ..standing(&members, &applied, &knowledge)
             };
-            let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+            let next = goes_on_to(&standing);
             (next, standing.writers().is_some())
         };
         assert_eq!(ask(Joins, &["r1", "r2"]), (None, false));
@@ -397,14 +402,8 @@ mod tests {
         let next = |rows: &[(u64, &[(u64, u64)])], written| {
             let applied = vector(&[(9, written)]);
             let knowledge = knowing(rows);
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
-            let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+            let standing = standing(&members, &applied, &knowledge);
+            let next = goes_on_to(&standing);
             (standing.drain(ReplicaId(9)).waits_for, next)
         };
         let both: &[(u64, &[(u64, u64)])] = &[(1, &[(9, 4)]), (2, &[(9, 4)])];
@@ -421,14 +420,8 @@ mod tests {
         let next = |other| {
             let members = members(&[(1, other), (9, Draining)]);
             let (applied, knowledge) = (vector(&[(9, 4)]), knowing(&[(1, &[(9, 4)])]));
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
-            standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO)
+            let standing = standing(&members, &applied, &knowledge);
+            goes_on_to(&standing)
         };
         let states = [Active, Draining, Joins, Retired].map(next);
         assert_eq!(states, [Some(Retired), None, None, None]);
@@ -441,13 +434,7 @@ mod tests {
         let writers = |mine, applied| {
             let members = members(&[(1, Active), (3, Retired), (9, mine)]);
             let (applied, knowledge) = (vector(applied), knowing(&[]));
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
+            let standing = standing(&members, &applied, &knowledge);
             standing.writers()
         };
         let ids = |ids: &[u64]| Some(ids.iter().copied().map(ReplicaId).collect::<Vec<_>>());
@@ -466,13 +453,7 @@ mod tests {
         members.removed(ReplicaId(3), Dot::new(ReplicaId(1), 8));
         let counts = |rows: &[(u64, &[(u64, u64)])], applied| {
             let (applied, knowledge) = (vector(applied), knowing(rows));
-            let standing = Standing {
-                me: ReplicaId(9),
-                configured: &[],
-                members: &members,
-                applied: &applied,
-                knowledge: &knowledge,
-            };
+            let standing = standing(&members, &applied, &knowledge);
             standing.writers().unwrap().contains(&ReplicaId(3))
         };
         let one: (u64, &[(u64, u64)]) = (1, &[(1, 8), (3, 5)]);
@@ -494,14 +475,8 @@ mod tests {
         let members = members(&[(1, Active), (3, Retired), (9, Joins)]);
         let knowledge = knowing(&[(1, &[(1, 8), (3, 5), (9, 1)]), (3, &[(1, 4), (3, 7)])]);
         let applied = vector(&[(1, 8), (3, 5), (9, 1)]);
-        let standing = Standing {
-            me: ReplicaId(9),
-            configured: &[],
-            members: &members,
-            applied: &applied,
-            knowledge: &knowledge,
-        };
-        let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+        let standing = standing(&members, &applied, &knowledge);
+        let next = goes_on_to(&standing);
         assert_eq!(next, Some(MemberState::Active));
         assert_eq!(standing.announced(ReplicaId(3)), 7);
     }

@@ -89,6 +89,8 @@ pub struct Source {
     opened_at: Option<u64>,
     credit: u64,
     sent: u64,
+    /// Entries sent that other regions wrote.
+    relayed: u64,
     consumed: u64,
     /// At most so many of the bytes not consumed were sent before the target started over. They may wait there
     /// for what comes now, so they take none of its credit.
@@ -149,6 +151,7 @@ impl Source {
             opened_at: None,
             credit: credit_bytes,
             sent: 0,
+            relayed: 0,
             consumed: 0,
             before_resume: 0,
             wants: VecDeque::new(),
@@ -270,6 +273,12 @@ impl Source {
             .map_or(0, |position| log.end().saturating_sub(position))
     }
 
+    /// Entries sent so far that other regions wrote.
+    #[must_use]
+    pub fn relayed(&self) -> u64 {
+        self.relayed
+    }
+
     /// Bytes of entries sent and not yet consumed.
     #[must_use]
     pub fn unconsumed_bytes(&self) -> u64 {
@@ -323,9 +332,16 @@ impl Source {
         }
         let left = usize::try_from(self.credit - self.charged_bytes()).unwrap_or(usize::MAX);
         let mut draft = Draft::new(self.limits.batch_bytes.min(left), self.limits.batch_entries);
+        let mut relayed = 0;
         let next = log.read(from, self.limits.scan_bytes, &mut |arrived| {
-            !self.passes(&arrived) || draft.add(&arrived.frame)
+            if !self.passes(&arrived) {
+                return true;
+            }
+            let is_taken = draft.add(&arrived.frame);
+            relayed += u64::from(is_taken && arrived.dot.replica != self.me.replica);
+            is_taken
         })?;
+        self.relayed += relayed;
         self.position = Some(next);
         self.more = next < log.end();
         Ok(draft.finish(&mut self.sent))
@@ -357,6 +373,7 @@ impl Source {
             while !answered {
                 match log.entry(Dot::new(want.origin, want.from))? {
                     Some(frame) if draft.add(&frame) => {
+                        self.relayed += u64::from(want.origin != self.me.replica);
                         answered = want.from >= want.to;
                         want.from += 1;
                     }

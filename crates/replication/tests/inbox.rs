@@ -373,19 +373,20 @@ fn ten_thousand_waiting_entries_are_woken_in_one_go() {
 /// Caught: every entry of a joining region's backlog asked for again and again while it was on its way.
 #[test]
 fn what_an_opened_link_is_about_to_bring_is_asked_of_nobody_else_while_it_comes() {
-    let mut inbox = Inbox::new(VersionVector::new(), InboxLimits::default());
-    inbox.open(FROM_A, A, Carries::OwnEntries, &[]);
-    inbox.open(FROM_B, B, Carries::OwnEntries, &[]);
     let has = vector(&[(A, 100), (B, 100)]);
-    for link in [FROM_A, FROM_B] {
-        inbox.on_heartbeat(
-            link,
-            &Heartbeat {
-                vector: has.clone(),
-                ..Heartbeat::default()
-            },
-        );
-    }
+    let opened = |applied| {
+        let mut inbox = Inbox::new(applied, InboxLimits::default());
+        inbox.open(FROM_A, A, Carries::OwnEntries, &[]);
+        inbox.open(FROM_B, B, Carries::OwnEntries, &[]);
+        let heartbeat = Heartbeat {
+            vector: has.clone(),
+            ..Heartbeat::default()
+        };
+        inbox.on_heartbeat(FROM_A, &heartbeat);
+        inbox.on_heartbeat(FROM_B, &heartbeat);
+        inbox
+    };
+    let mut inbox = opened(VersionVector::new());
     let asked = |inbox: &mut Inbox, at| {
         let said = inbox.say(ms(at)).into_iter();
         said.filter(|(_, message)| matches!(message, Upstream::Want(_)))
@@ -401,18 +402,7 @@ fn what_an_opened_link_is_about_to_bring_is_asked_of_nobody_else_while_it_comes(
     assert_eq!(asked(&mut inbox, 2_400), 0);
     assert_eq!(asked(&mut inbox, 2_600), 1, "nothing has come for a while");
     // What was written since is no backlog.
-    let mut inbox = Inbox::new(has.clone(), InboxLimits::default());
-    inbox.open(FROM_A, A, Carries::OwnEntries, &[]);
-    inbox.open(FROM_B, B, Carries::OwnEntries, &[]);
-    for link in [FROM_A, FROM_B] {
-        inbox.on_heartbeat(
-            link,
-            &Heartbeat {
-                vector: has.clone(),
-                ..Heartbeat::default()
-            },
-        );
-    }
+    let mut inbox = opened(has.clone());
     give(&mut inbox, FROM_A, &[entry(A, 101, &[])], 0);
     give(&mut inbox, FROM_B, &[entry(B, 101, &[(A, 102)])], 0);
     assert_eq!(asked(&mut inbox, 100), 1, "as soon as it is waited for");

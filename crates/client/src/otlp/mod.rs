@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_otlp::{
-    MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::PeriodicReader;
@@ -116,14 +116,7 @@ impl Otlp {
         if !self.traces {
             return Ok(None);
         }
-        let mut exporter = SpanExporter::builder()
-            .with_http()
-            .with_protocol(Protocol::HttpBinary)
-            .with_retry_policy(RetryPolicy::disabled())
-            .with_shared_http_client(Arc::new(self.carrier()));
-        if let Some(endpoint) = self.endpoint_of("traces") {
-            exporter = exporter.with_endpoint(endpoint);
-        }
+        let exporter = self.over_http(SpanExporter::builder().with_http(), "traces");
         let exporter = exporter.build().map_err(|error| variables(&error))?;
         let queue = queue::Queue::start(exporter, resource, counts.clone(), timeout());
         let mut provider = SdkTracerProvider::builder()
@@ -148,21 +141,23 @@ impl Otlp {
         if !self.metrics {
             return Ok(None);
         }
-        let mut exporter = MetricExporter::builder()
-            .with_http()
-            .with_protocol(Protocol::HttpBinary)
-            .with_retry_policy(RetryPolicy::disabled())
-            .with_shared_http_client(Arc::new(self.carrier()));
-        if let Some(endpoint) = self.endpoint_of("metrics") {
-            exporter = exporter.with_endpoint(endpoint);
-        }
+        let exporter = self.over_http(MetricExporter::builder().with_http(), "metrics");
         let exporter = exporter.build().map_err(|error| variables(&error))?;
         let counted = queue::CountedMetrics::new(exporter, counts.clone());
         Ok(Some(PeriodicReader::builder(counted).build()))
     }
 
-    fn carrier(&self) -> Carrier {
-        Carrier::new(&self.network, Handle::current(), timeout())
+    /// Has an exporter send what it is for to the collector, each thing once.
+    fn over_http<E: WithExportConfig + WithHttpConfig>(&self, exporter: E, signal: &str) -> E {
+        let carrier = Carrier::new(&self.network, Handle::current(), timeout());
+        let exporter = exporter
+            .with_protocol(Protocol::HttpBinary)
+            .with_retry_policy(RetryPolicy::disabled())
+            .with_shared_http_client(Arc::new(carrier));
+        match self.endpoint_of(signal) {
+            Some(endpoint) => exporter.with_endpoint(endpoint),
+            None => exporter,
+        }
     }
 
     fn endpoint_of(&self, signal: &str) -> Option<String> {

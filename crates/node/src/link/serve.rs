@@ -66,7 +66,7 @@ async fn converse(
     };
     tracing::info!(target_region = %source.target_region(), "a link is served");
 
-    let shipped = Shipped::to(node, source.target_region());
+    let mut shipped = Shipped::to(node, source.target_region());
     let log = RegionLog { node };
     let mut arrivals = node.published.arrivals();
     let mut revision = node.peers.revision();
@@ -88,7 +88,7 @@ async fn converse(
                 return Ok(());
             }
             if let Downstream::Batch(batch) = &message {
-                shipped.count(node, batch, began);
+                shipped.tell(node, &source, batch, began);
             }
         }
         let wake = source.wakeup().saturating_sub(node.clock.elapsed());
@@ -141,6 +141,8 @@ struct Shipped {
     /// `from:to`.
     link: String,
     to: String,
+    /// Entries of other regions that were counted.
+    relayed: u64,
 }
 
 impl Shipped {
@@ -148,23 +150,24 @@ impl Shipped {
         Shipped {
             link: format!("{}:{target}", node.identity.region),
             to: target.to_string(),
+            relayed: 0,
         }
     }
 
-    fn count(&self, node: &Inner, batch: &Batch, began: Option<SystemTime>) {
-        let (mut rest, mut relayed) = (batch.entries.clone(), 0);
-        while let Some(frame) = wire::next_frame(&mut rest) {
-            let Ok(origin) = wire::decode_origin(&frame) else {
-                continue;
-            };
-            relayed += u64::from(origin.replica != node.identity.replica);
-            let traces = node.metrics.traces();
-            let from = node.identity.region.as_str();
-            traces.shipped(&origin.trace, began, from, &self.to);
-        }
+    fn tell(&mut self, node: &Inner, source: &Source, batch: &Batch, began: Option<SystemTime>) {
+        let relayed = source.relayed() - self.relayed;
         if relayed > 0 {
+            self.relayed += relayed;
             node.metrics
                 .entries(&self.link, EntryResult::Relayed, relayed);
+        }
+        // Entries are looked into for traces alone.
+        let mut rest = began.map_or_else(Bytes::new, |_| batch.entries.clone());
+        let (traces, from) = (node.metrics.traces(), node.identity.region.as_str());
+        while let Some(frame) = wire::next_frame(&mut rest) {
+            if let Ok(origin) = wire::decode_origin(&frame) {
+                traces.shipped(&origin.trace, began, from, &self.to);
+            }
         }
     }
 }

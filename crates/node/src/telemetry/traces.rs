@@ -173,6 +173,10 @@ impl Traces {
         let (Some(inner), Some(began)) = (self.0.as_ref(), began) else {
             return;
         };
+        // Most often nothing is followed, and no entry is looked into.
+        if inner.under_way().is_empty() {
+            return;
+        }
         for arrival in arrivals {
             let Ok(origin) = wire::decode_origin(&arrival.frame) else {
                 continue;

@@ -58,12 +58,12 @@ impl Secrets {
                 continue;
             }
             let found = get(hands, &declared.namespace, name).await?;
-            if let Some(found) = &found {
-                let mut owners = found.owner_references().iter();
-                if !owners.any(|owner| owner.uid == declared.uid) {
-                    let (kind, name) = (Kind::Secret.name(), name.clone());
-                    return Err(PassError::NameTaken { kind, name });
-                }
+            if found
+                .as_ref()
+                .is_some_and(|found| !declared.owns(&found.metadata))
+            {
+                let (kind, name) = (Kind::Secret.name(), name.clone());
+                return Err(PassError::NameTaken { kind, name });
             }
             kept.version = found.as_ref().and_then(Secret::resource_version);
             kept.live = found.as_ref().map(files::of);
