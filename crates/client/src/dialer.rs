@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tower::Service;
 
 use crate::network::{Network, Stream};
-use crate::tls::{Credentials, Expected, Material, Protocols};
+use crate::tls::{Credentials, Expected, Material, Protocols, TlsStream};
 
 /// How connections are made, and with which credentials.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +124,7 @@ impl Dialer {
             .and_then(<[_]>::first)
             .and_then(|leaf| crate::tls::not_after(leaf));
         Ok(Dialed {
-            stream: Stream::Other(Box::new(stream)),
+            stream: Stream::Tls(Box::new(TlsStream::new(stream))),
             not_after,
         })
     }
@@ -165,6 +165,9 @@ impl Service<Uri> for Connector {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new()
+        match self {
+            Stream::Tls(tls) => Connected::new().extra(tls.ended()),
+            Stream::Tcp(_) | Stream::Other(_) => Connected::new(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atoll_api::http::{Problem, Reason};
 
 use crate::dialer::WrongScheme;
-use crate::tls::TlsFault;
+use crate::tls::{Ended, TlsFault};
 
 /// Why a request did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +169,7 @@ impl ClientError {
     /// What a request ended with that has no answer.
     pub(crate) fn from_call(error: &hyper_util::client::legacy::Error, server: &str) -> Self {
         let server = server.to_owned();
-        if let Some(fault) = TlsFault::in_chain(error) {
+        if let Some(fault) = Ended::of_call(error) {
             return ClientError::Untrusted { server, fault };
         }
         let cause = innermost(error);

@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::tls::TlsStream;
+
 /// Makes connections.
 #[derive(Clone, Default)]
 pub enum Network {
@@ -42,6 +44,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// By another network.
     Other(Box<dyn Duplex>),
+    /// By TLS over one of these.
+    Tls(Box<TlsStream>),
 }
 
 impl Network {
@@ -75,6 +79,7 @@ impl fmt::Debug for Stream {
         match self {
             Stream::Tcp(tcp) => tcp.fmt(f),
             Stream::Other(_) => f.write_str("Other"),
+            Stream::Tls(tls) => tls.fmt(f),
         }
     }
 }
@@ -88,6 +93,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Stream::Other(other) => Pin::new(other).poll_read(context, buffer),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
         }
     }
 }
@@ -101,6 +107,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Stream::Other(other) => Pin::new(other).poll_write(context, bytes),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
         }
     }
 
@@ -112,6 +119,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
             Stream::Other(other) => Pin::new(other).poll_write_vectored(context, slices),
+            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),
         }
     }
 
@@ -119,6 +127,7 @@ impl AsyncWrite for Stream {
         match self {
             Stream::Tcp(tcp) => tcp.is_write_vectored(),
             Stream::Other(other) => other.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
@@ -126,6 +135,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
             Stream::Other(other) => Pin::new(other).poll_flush(context),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
         }
     }
 
@@ -133,6 +143,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
             Stream::Other(other) => Pin::new(other).poll_shutdown(context),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod credentials;
 mod fault;
 mod fingerprint;
+mod stream;
 mod validity;
 mod verify;
 
@@ -19,6 +20,8 @@ pub use self::credentials::{
 };
 pub use self::fault::{TlsFault, TlsFaultKind};
 pub use self::fingerprint::fingerprint;
+pub(crate) use self::stream::Ended;
+pub use self::stream::TlsStream;
 pub use self::validity::not_after;
 pub use self::verify::{Expected, name_of};
 pub use atoll_api::certificate::{CertificateName, StoreId};
