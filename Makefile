@@ -27,8 +27,9 @@ help: ## list the targets
 setup: ## check for system packages; install missing ones on Debian and Ubuntu
 	@sh scripts/setup.sh $(if $(filter setup,$(MAKECMDGOALS)),--verbose)
 
-build: setup ## build the atoll binary (dev profile)
+build: setup ## build the atoll binary, also as kubectl's plugin (dev profile)
 	$(CARGO_BUILD) --bin atoll
+	@ln -sf atoll "$(CARGO_TARGET_DIR)/debug/kubectl-atoll"
 
 print-bin: ## the directory that `make build` puts the binary in
 	@echo "$(CARGO_TARGET_DIR)/debug"

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tarfile
 import time
 
 OUTPUT = pathlib.Path(os.environ.get("E2E_OUTPUT", "/tmp"))
@@ -96,6 +97,17 @@ class Story:
             if "holds nothing under" in str(failed):
                 return None
             raise
+
+    def plugin(self):
+        """The image's program as kubectl's plugin; the directory that it is in."""
+        with tarfile.open(os.environ["E2E_IMAGE_FILE"]) as archive:
+            layers = json.load(archive.extractfile("manifest.json"))[0]["Layers"]
+            with tarfile.open(fileobj=archive.extractfile(layers[0])) as layer:
+                program = layer.extractfile(NODE_PROGRAM.lstrip("/")).read()
+        path = pathlib.Path(self.path("kubectl-atoll"))
+        path.write_bytes(program)
+        path.chmod(0o755)
+        return str(path.parent)
 
     @contextlib.contextmanager
     def forwarded(self, pod, port):
@@ -211,14 +223,14 @@ class Story:
         lines = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
         return "\n".join(f"             {line}" for line in lines[-15:])
 
-    def run(self, command, given, timeout):
+    def run(self, command, given, timeout, **environment):
         left = self._ends - time.monotonic()
         if left <= 0:
             raise Failed(f"the story's patience ended before: {' '.join(command)}")
         self.note(f"$ {' '.join(command)}")
         try:
             done = subprocess.run(
-                command, input=given, capture_output=True, text=True, timeout=min(timeout, left), check=False, env=self._environment
+                command, input=given, capture_output=True, text=True, timeout=min(timeout, left), check=False, env=self._environment | environment
             )
         except subprocess.TimeoutExpired as expired:
             raise Failed(f"no end within {expired.timeout:.0f} s: {' '.join(command)}") from None

@@ -29,6 +29,27 @@ pub(crate) enum Command {
     Node(commands::node::NodeCommand),
     /// Run the Kubernetes operator
     Operator(commands::operator::OperatorCommand),
+    #[command(flatten)]
+    OfStore(StoreCommand),
+    /// Generate load; measure latency and server CPU
+    Bench(commands::bench::BenchCommand),
+    /// Print the custom resource definitions, or keep them as files
+    Crds(commands::crds::CrdsCommand),
+    /// Print a completion script
+    Completion(commands::completion::CompletionCommand),
+    /// Print the version
+    Version,
+    /// Delay everything that passes through a TCP port
+    #[command(hide = true)]
+    Proxy(commands::proxy::ProxyCommand),
+    /// Show what Atoll does, with every claim checked
+    #[command(hide = true)]
+    Demo(commands::demo::DemoCommand),
+}
+
+/// What is asked of a store, wherever it is.
+#[derive(Subcommand, Debug)]
+pub(crate) enum StoreCommand {
     /// Show the nodes of a region, add one, or remove one
     Nodes(commands::nodes::NodesCommand),
     /// Read a key
@@ -51,24 +72,12 @@ pub(crate) enum Command {
     Region(commands::region::RegionCommand),
     /// Show, plan and change how regions are linked
     Topology(commands::topology::TopologyCommand),
+    /// Show the links between regions, their state and lag
+    Links,
     /// Show and resolve conflicts
     Conflicts(commands::conflicts::ConflictsCommand),
     /// Prove that regions are equal, or name what differs
     Verify(commands::verify::VerifyCommand),
-    /// Generate load; measure latency and server CPU
-    Bench(commands::bench::BenchCommand),
-    /// Print the custom resource definitions, or keep them as files
-    Crds(commands::crds::CrdsCommand),
-    /// Print a completion script
-    Completion(commands::completion::CompletionCommand),
-    /// Print the version
-    Version,
-    /// Delay everything that passes through a TCP port
-    #[command(hide = true)]
-    Proxy(commands::proxy::ProxyCommand),
-    /// Show what Atoll does, with every claim checked
-    #[command(hide = true)]
-    Demo(commands::demo::DemoCommand),
 }
 
 impl Command {
@@ -89,23 +98,29 @@ impl Command {
     /// Logs go to standard error; `ATOLL_LOG` says which (as `info` or `atoll_node=debug`),
     /// `ATOLL_LOG_FORMAT=json` makes them JSON.
     pub(crate) fn init_logging(&self) {
-        let default = match self {
+        init_logging(match self {
             Command::Node(_) | Command::Operator(_) => "info,openraft=error",
-            _ => "warn,openraft=error",
-        };
-        let filter =
-            EnvFilter::try_from_env("ATOLL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-        let logs = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr);
-        let is_json = std::env::var("ATOLL_LOG_FORMAT").is_ok_and(|format| format == "json");
-        // Whoever set a logger before us keeps it.
-        let _ = if is_json {
-            logs.json().try_init()
-        } else {
-            logs.try_init()
-        };
+            _ => QUIET,
+        });
     }
+}
+
+/// What commands for people log.
+pub(crate) const QUIET: &str = "warn,openraft=error";
+
+/// Logs what `ATOLL_LOG` says, or else `default`.
+pub(crate) fn init_logging(default: &str) {
+    let filter = EnvFilter::try_from_env("ATOLL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let is_json = std::env::var("ATOLL_LOG_FORMAT").is_ok_and(|format| format == "json");
+    // Whoever set a logger before us keeps it.
+    let _ = if is_json {
+        logs.json().try_init()
+    } else {
+        logs.try_init()
+    };
 }
 
 #[cfg(test)]

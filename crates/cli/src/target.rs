@@ -48,6 +48,9 @@ pub(crate) struct TargetArguments {
     token: Option<String>,
     #[command(flatten)]
     certificates: CertificateArguments,
+    /// Servers that were found in another way than by these flags.
+    #[arg(skip)]
+    found: Option<Vec<Place>>,
 }
 
 /// One server, and the region's name as far as it is known without asking.
@@ -68,6 +71,16 @@ impl Place {
 }
 
 impl TargetArguments {
+    /// Of servers that were found in another way.
+    pub(crate) fn of(places: Vec<Place>, region: Option<String>, output: Format) -> Self {
+        TargetArguments {
+            found: Some(places),
+            region,
+            output,
+            ..TargetArguments::default()
+        }
+    }
+
     /// How results are written.
     pub(crate) fn format(&self) -> Format {
         self.output
@@ -107,6 +120,9 @@ impl TargetArguments {
 
     /// All servers at hand, without asking any of them.
     pub(crate) fn places(&self) -> Result<Vec<Place>, Failure> {
+        if let Some(found) = &self.found {
+            return Ok(found.clone());
+        }
         if self.servers.is_empty() {
             return self.places_of(&control::running()?.ok_or_else(nowhere)?);
         }

@@ -16,6 +16,7 @@
 //! - `observe`, `ask`, `caches`: what is there
 //! - `controller`: the loop around it all; `lease`: only one of several operators acts
 //! - `serve`, `metrics`, `traces`: how the operator itself is watched
+//! - [`reach`]: how people with a kubeconfig come to a store's nodes
 
 mod apply;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub mod observe;
 mod pass;
 pub mod plan;
 mod rate;
+pub mod reach;
 mod report;
 mod seen;
 mod serve;

@@ -11,6 +11,7 @@ pub(crate) mod dev;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
+pub(crate) mod links;
 pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod op;
@@ -24,8 +25,9 @@ pub(crate) mod topology;
 pub(crate) mod verify;
 pub(crate) mod version;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, StoreCommand};
 use crate::failure::Failure;
+use crate::target::TargetArguments;
 
 /// Does what the command line says.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -34,24 +36,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Dev(command) => command.run(&target).await,
         Command::Node(command) => command.run().await,
         Command::Operator(command) => command.run().await,
-        Command::Nodes(command) => command.run(&target).await,
-        Command::Get(command) => command.run(&target).await,
-        Command::Put(command) => command.run(&target).await,
-        Command::Patch(command) => command.run(&target).await,
-        Command::Delete(command) => command.run(&target).await,
-        Command::Op(command) => command.run(&target).await,
-        Command::Import(command) => command.run(&target).await,
-        Command::Export(command) => command.run(&target).await,
-        Command::Status(command) => command.run(&target).await,
-        Command::Region(command) => command.run(&target).await,
-        Command::Topology(command) => command.run(&target).await,
-        Command::Conflicts(command) => command.run(&target).await,
-        Command::Verify(command) => command.run(&target).await,
+        Command::OfStore(command) => run_on(command, &target).await,
         Command::Bench(command) => command.run(&target).await,
         Command::Crds(command) => command.run(&target),
         Command::Completion(command) => command.run(),
         Command::Version => version::run(&target),
         Command::Proxy(command) => command.run().await,
         Command::Demo(command) => command.run().await,
+    }
+}
+
+/// Asks a store.
+pub(crate) async fn run_on(command: StoreCommand, target: &TargetArguments) -> Result<(), Failure> {
+    match command {
+        StoreCommand::Nodes(command) => command.run(target).await,
+        StoreCommand::Get(command) => command.run(target).await,
+        StoreCommand::Put(command) => command.run(target).await,
+        StoreCommand::Patch(command) => command.run(target).await,
+        StoreCommand::Delete(command) => command.run(target).await,
+        StoreCommand::Op(command) => command.run(target).await,
+        StoreCommand::Import(command) => command.run(target).await,
+        StoreCommand::Export(command) => command.run(target).await,
+        StoreCommand::Status(command) => command.run(target).await,
+        StoreCommand::Region(command) => command.run(target).await,
+        StoreCommand::Topology(command) => command.run(target).await,
+        StoreCommand::Links => links::run(target).await,
+        StoreCommand::Conflicts(command) => command.run(target).await,
+        StoreCommand::Verify(command) => command.run(target).await,
     }
 }

@@ -73,7 +73,7 @@ impl Overview {
     }
 
     /// A region that does not answer is shown, and makes the command fail.
-    fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         let silent: Vec<_> = self
             .regions
             .iter()
@@ -186,9 +186,13 @@ impl Overview {
         output::table(["NODE", "ADDRESS", "ROLE", "LACKS"], &rows)
     }
 
-    fn links_table(&self) -> String {
-        let links = self.regions.iter().flat_map(|region| &region.links);
-        let rows: Vec<_> = links.map(link_row).collect();
+    /// Of all regions that answer.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &LinkStatus> {
+        self.regions.iter().flat_map(|region| &region.links)
+    }
+
+    pub(crate) fn links_table(&self) -> String {
+        let rows: Vec<_> = self.links().map(link_row).collect();
         if rows.is_empty() {
             return String::new();
         }
