@@ -3,6 +3,11 @@
 //! A heartbeat says: at this time I had this vector. Once the target has applied that vector, it is as fresh
 //! as that time. While anything announced is missing, or the link is silent, lag is the time since then;
 //! otherwise it is one way of the round trip.
+//!
+//! Heartbeats whose vectors are not applied yet are kept as marks. Of those before the last [`RECENT`] there are at most
+//! [`THINNED`]: one too many, and the one goes that leaves the smallest gap between its neighbours. So a lag of few
+//! heartbeats is exact, and marks stay spread over all of a long one, which is overstated by at most
+//! 2 / ([`THINNED`] - 2) of the longest lag that there was while they waited: 3.3 %.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +18,10 @@ use crate::Now;
 use crate::clock::signed;
 use crate::message::{Carries, Heartbeat};
 
-const MARKS: usize = 64;
+/// Newest marks, of which none goes.
+const RECENT: usize = 32;
+/// Marks before those.
+const THINNED: usize = 64;
 
 /// The meter of one link.
 #[derive(Debug, Clone)]
@@ -69,15 +77,30 @@ impl LagMeter {
         self.announced.merge(&announced);
         self.heard_at = Some(now.elapsed);
         self.fresh_ms.get_or_insert(heartbeat.source_ms);
-        if self.marks.len() >= MARKS {
-            // Coarser, never wrong: the older half loses every second mark.
-            let mut nth = 0;
-            self.marks.retain(|_| {
-                nth += 1;
-                nth > MARKS / 2 || nth % 2 == 0
-            });
-        }
         self.marks.push_back((heartbeat.source_ms, announced));
+        if self.marks.len() > THINNED + RECENT {
+            self.thin_out();
+        }
+    }
+
+    /// Drops the mark that is missed least.
+    ///
+    /// The gaps that they would leave add up to no more than twice what is between the last one applied and the
+    /// newest, so the smallest of them is at most 2 / [`THINNED`] of that.
+    fn thin_out(&mut self) {
+        let time = |place: usize| self.marks.get(place).map(|(source_ms, _)| *source_ms);
+        let gap = |place: usize| {
+            let before = match place.checked_sub(1) {
+                Some(before) => time(before),
+                None => self.fresh_ms,
+            };
+            let after = time(place + 1).unwrap_or(u64::MAX);
+            after.saturating_sub(before.unwrap_or(0))
+        };
+        let before_recent = 0..self.marks.len().saturating_sub(RECENT);
+        if let Some(place) = before_recent.min_by_key(|place| gap(*place)) {
+            self.marks.remove(place);
+        }
     }
 
     /// This region has applied `vector`.
@@ -132,6 +155,8 @@ impl LagMeter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const A: ReplicaId = ReplicaId(1);
@@ -200,13 +225,54 @@ mod tests {
         assert_eq!(read(&meter, &[(A, 1)], 500), (Some(20), 0));
     }
 
+    /// What a meter says that forgets nothing: the last heartbeat whose vector is applied.
+    fn exact_ms(beats: &[(u64, u64)], applied: u64) -> u64 {
+        let covered = beats.iter().filter(|(_, seq)| *seq <= applied);
+        covered.map(|(ms, _)| *ms).max().unwrap_or(beats[0].0)
+    }
+
+    proptest! {
+        /// However the backlog grows, shrinks and stays, lag is never understated, and overstated by no more than the
+        /// bound. Caught: the older half losing every second mark; the oldest mark going first.
+        #[test]
+        fn lag_over_a_long_backlog_is_as_exact_as_is_said(
+            steps in prop::collection::vec((1_u64..2_000, 0_u64..5, 0_u64..12), 1..900),
+            steady in 0_u64..400,
+        ) {
+            let mut meter = meter(Carries::Everything);
+            let (mut ms, mut seq, mut applied, mut longest) = (0, 1, 0, 0);
+            let mut beats = Vec::new();
+            for (pause, written, taken) in steps {
+                ms += pause;
+                seq += written;
+                beats.push((ms, seq));
+                meter.on_heartbeat(&beat(ms, &[(A, seq)]), at(ms));
+                // Either it keeps a distance, or it does what it can.
+                applied = applied.max(if steady > 0 { seq.saturating_sub(steady) } else { seq.min(applied + taken) });
+                meter.on_applied(&vector(&[(A, applied)]));
+                let exact = ms - exact_ms(&beats, applied);
+                longest = longest.max(exact);
+                let shown = WALL + ms + 100 - meter.fresh_ms.unwrap();
+                prop_assert!(meter.marks.len() <= THINNED + RECENT);
+                prop_assert!(shown >= exact, "{shown} ms shown of {exact}");
+                let over = longest * 2 / (THINNED as u64 - 2) + 1;
+                prop_assert!(shown <= exact + over, "{shown} ms shown of {exact}, {longest} at most");
+                let recent = beats.len().saturating_sub(RECENT);
+                if beats[recent].1 <= applied {
+                    prop_assert_eq!(shown, exact);
+                }
+            }
+        }
+    }
+
+    /// Caught: no mark being kept for being recent.
     #[test]
     fn a_long_backlog_keeps_few_marks() {
         let mut meter = meter(Carries::Everything);
         for n in 1..=10_000 {
             meter.on_heartbeat(&beat(n * 10, &[(A, n)]), at(n * 10 + 20));
         }
-        assert!(meter.marks.len() <= MARKS);
+        assert!(meter.marks.len() <= THINNED + RECENT);
         meter.on_applied(&vector(&[(A, 9_999)]));
         assert_eq!(read(&meter, &[(A, 9_999)], 100_020), (Some(30), 1));
     }
