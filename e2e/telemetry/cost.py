@@ -1,86 +1,145 @@
 #!/usr/bin/env python3
-"""What tracing costs: CPU time of a node for a write, with no traces kept, one in a hundred, and all.
+"""What metrics and traces cost: writes per core-second of a node that counts nothing, counts, and keeps 0 %, 1 %, all traces.
 
-Rounds take turns, so that what else the machine does touches all alike; told is the median of the rounds.
-`cost.py PROGRAM --tools DIRECTORY`, best with a release build.
+One node a case, all on this machine, each under the same load in turn, forwards and back (ABBA), so that what else the
+machine does, and what changes with time, touches all alike. Told are medians of the turns, and the medians of what each
+turn shows against the case to compare with. Nodes that count are scraped once a second, which is more often than usual.
+`cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else.
 """
 
 import argparse
+import json
 import pathlib
-import secrets
 import shutil
 import statistics
+import subprocess
 import tempfile
 import threading
+import time
 
 from parts import Client, Process, free_port, until
 from site_of_three import Site
 
-CASES = {"no collector": None, "0 %": 0.0, "1 %": 0.01, "100 %": 1.0}
+OFF, ON = "metrics off", "metrics on"
+# Case → share of traces that is kept, where a collector gets them.
+TRACED = {"traces 0 %": 0.0, "traces 1 %": 0.01, "traces 100 %": 1.0}
+# Case → what it is compared with, and how much fewer writes it may show.
+COMPARED = {ON: (OFF, 0.02), "traces 0 %": (ON, 0.01), "traces 1 %": (ON, 0.01), "traces 100 %": (ON, 0.03)}
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program")
     arguments.add_argument("--tools", required=True)
-    arguments.add_argument("--rounds", type=int, default=7)
-    arguments.add_argument("--writes", type=int, default=3000)
+    arguments.add_argument("--turns", type=int, default=8, help="each is a measurement forwards and one back")
+    arguments.add_argument("--seconds", type=int, default=5, help="of each measurement")
+    arguments.add_argument("--connections", type=int, default=16)
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-cost-"))
     site = Site(arguments.program, arguments.tools, directory)
     try:
         site.start_collector()
-        ports = {case: start(site, number, ratio) for number, (case, ratio) in enumerate(CASES.items())}
-        for port in ports.values():
-            until("a node is ready", 60, Client(port).is_ready)
-        cost = {case: [] for case in CASES}
-        for turn in range(arguments.rounds + 1):
-            for case, port in ports.items():
-                spent = measure(port, arguments.writes)
-                if turn:  # the first one warms up
-                    cost[case].append(spent)
-        base = statistics.median(cost["no collector"])
-        print("| traces kept | CPU for a write, µs | against no collector |\n|---|---|---|")
-        for case, rounds in cost.items():
-            median = statistics.median(rounds)
-            print(f"| {case} | {median * 1e6:.1f} (from {min(rounds) * 1e6:.1f} to {max(rounds) * 1e6:.1f}) | {median / base - 1:+.1%} |")
+        cases = [OFF, ON, *TRACED]
+        nodes = {case: Measured(site, f"cost-{number}", case) for number, case in enumerate(cases)}
+        for node in nodes.values():
+            until("a node is ready", 60, Client(node.port).is_ready)
+        check(nodes)
+        for node in nodes.values():
+            node.load(arguments.connections, arguments.seconds)  # warms up
+        turns = {case: [] for case in cases}
+        for turn in range(arguments.turns):
+            spent = dict.fromkeys(cases, (0, 0.0))
+            for case in [*cases, *reversed(cases)]:
+                writes, seconds = nodes[case].load(arguments.connections, arguments.seconds)
+                spent[case] = spent[case][0] + writes, spent[case][1] + seconds
+            for case, (writes, seconds) in spent.items():
+                turns[case].append(writes / seconds)
+            print(f"turn {turn + 1} of {arguments.turns}: " + ", ".join(f"{case} {turns[case][-1]:.0f}" for case in cases), flush=True)
+        tell(turns, nodes)
     finally:
         Process.stop_all()
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def start(site, number, ratio):
-    port, name = free_port(), f"cost-{number}"
-    config = {
-        "store": {"name": "cost", "id": "00000000000c701f"}, "region": "one", "listen": f"127.0.0.1:{port}",
-        "data": str(site.directory / name), "collections": [{"name": "pages", "type": "Register"}],
-    }
-    if ratio is not None:
-        config["telemetry"] = {"otlp": {"endpoint": f"http://127.0.0.1:{site.collector_port}"}, "traceRatio": ratio}
-    site.run_node(name, config)
-    return port
+class Measured:
+    """A node, and what it takes for writes."""
+
+    def __init__(self, site, name, case):
+        self.site, self.case, self.port = site, case, free_port()
+        config = {
+            "store": {"name": "cost", "id": "00000000000c701f"}, "region": "one", "listen": f"127.0.0.1:{self.port}",
+            "data": str(site.directory / name), "collections": [{"name": "pages", "type": "Register"}],
+        }
+        if case in TRACED:
+            config["telemetry"] = {"otlp": {"endpoint": f"http://127.0.0.1:{site.collector_port}"}, "traceRatio": TRACED[case]}
+        # As a node does it by itself, and not as the test of telemetry wants it.
+        self.process = site.run_node(name, config, {
+            "ATOLL_LOG": "info,openraft=error", "OTEL_SDK_DISABLED": "true" if case == OFF else "false",
+            "OTEL_METRIC_EXPORT_INTERVAL": "60000", "OTEL_BSP_SCHEDULE_DELAY": "5000", "OTEL_EXPORTER_OTLP_TIMEOUT": "10000",
+        })
+
+    def load(self, connections, seconds):
+        """(writes, CPU seconds of the node)"""
+        stop = threading.Event()
+        reader = threading.Thread(target=self.scrape, args=(stop,))
+        before = self.cpu()
+        reader.start()
+        told = subprocess.run([
+            self.site.program, "--server", f"http://127.0.0.1:{self.port}", "-o", "json", "bench", "--connections", str(connections),
+            "--duration", f"{seconds}s", "--keys", "100000",
+        ], check=True, capture_output=True, text=True).stdout
+        spent = self.cpu() - before
+        stop.set()
+        reader.join()
+        told = json.loads(told)
+        assert not told["errors"], f"{self.case}: {told['errors']}"
+        return told["items"], spent
+
+    def scrape(self, stop):
+        client = Client(self.port)
+        while self.case != OFF and not stop.wait(1):
+            client.ask("GET", "/metrics")
+
+    def cpu(self):
+        """In nanoseconds' steps: /proc counts hundredths of a second. The clock of a process has this number on Linux."""
+        return time.clock_gettime((~self.process.child.pid << 3) | 2)
 
 
-def measure(port, writes):
-    """CPU seconds of the node for one write, eight clients at once."""
-    before = cpu(port)
-
-    def work(seed):
-        client = Client(port)
-        for number in range(writes // 8):
-            client.put("pages", f"{seed}-{number % 100}", "x" * 100)
-
-    clients = [threading.Thread(target=work, args=(secrets.token_hex(4),)) for _ in range(8)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    return (cpu(port) - before) / (writes // 8 * 8)
+def check(nodes):
+    """Each case is what it is called."""
+    for case, node in nodes.items():
+        status, _, body = Client(node.port).ask("GET", "/metrics")
+        if case == OFF:
+            assert status == 404 and b"OTEL_SDK_DISABLED" in body, f"{case}: {status} {body[:200]}"
+        else:
+            assert status == 200 and b"process_cpu_time" in body, f"{case}: {status} {body[:200]}"
 
 
-def cpu(port):
+def tell(turns, nodes):
+    print("| case | writes per core-second (from … to) | compared with | fewer by, median of turns (from … to) | bound |")
+    print("|---|---|---|---|---|")
+    for case, all_turns in turns.items():
+        shown = f"{statistics.median(all_turns):.0f} ({min(all_turns):.0f} … {max(all_turns):.0f})"
+        if case not in COMPARED:
+            print(f"| {case} | {shown} | | | |")
+            continue
+        with_, bound = COMPARED[case]
+        fewer = [1 - one / other for one, other in zip(all_turns, turns[with_])]
+        shares = f"{statistics.median(fewer):.1%} ({min(fewer):.1%} … {max(fewer):.1%})"
+        print(f"| {case} | {shown} | {with_} | {shares} | {bound:.0%} |")
+    for case in TRACED:
+        print(f"spans with {case}: {spans(nodes[case].port)}")
+
+
+def spans(port):
+    """What became of them: dropped ones cost less than sent ones."""
     text = Client(port).ask("GET", "/metrics")[2].decode()
-    return next(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("process_cpu_time_seconds_total{"))
+    counts = {}
+    for result in ("sent", "dropped"):
+        wanted = (f'result="{result}"', 'signal="spans"')
+        lines = [line for line in text.splitlines() if line.startswith("atoll_telemetry_items_total{") and all(w in line for w in wanted)]
+        counts[result] = sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+    return f"{counts['sent']:.0f} sent, {counts['dropped']:.0f} dropped"
 
 
 if __name__ == "__main__":

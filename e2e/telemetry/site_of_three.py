@@ -52,13 +52,13 @@ class Site:
         }
         self.nodes[region] = self.run_node(region, config)
 
-    def run_node(self, name, config):
+    def run_node(self, name, config, variables=None):
         file = self.directory / f"{name}.yaml"
         file.write_text(json.dumps(config))
         env = {
             "OTEL_METRIC_EXPORT_INTERVAL": "2000", "OTEL_BSP_SCHEDULE_DELAY": "300", "OTEL_EXPORTER_OTLP_TIMEOUT": "1000",
             "OTEL_RESOURCE_ATTRIBUTES": "k8s.namespace.name=test",
-            "ATOLL_LOG": "info,atoll_node=debug,atoll_client=debug,openraft=error", "ATOLL_LOG_FORMAT": "json",
+            "ATOLL_LOG": "info,atoll_node=debug,atoll_client=debug,openraft=error", "ATOLL_LOG_FORMAT": "json", **(variables or {}),
         }
         return Process(name, [self.program, "node", "--config", str(file)], self.directory, env)
 

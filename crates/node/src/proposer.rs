@@ -52,7 +52,7 @@ impl Proposer {
         let pending = Pending {
             request,
             answer,
-            since: traces.begin().filter(|_| is_followed),
+            since: if is_followed { traces.begin() } else { None },
         };
         self.queue.try_send(pending).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,

@@ -35,7 +35,6 @@ use crate::raft::{Group, Proposal};
 use crate::status;
 use crate::surroundings::{Listener, Surroundings};
 use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
 use crate::tls::{self, NodeTls};
 
 /// How long an orderly stop waits for requests under way.
@@ -172,9 +171,7 @@ impl Node {
         surroundings: Surroundings,
         listener: Listener,
     ) -> Result<Running, StartError> {
-        let otlp = config.otlp(&surroundings);
-        let metrics =
-            otlp.and_then(|otlp| Metrics::start(&config.whose_telemetry(), otlp.as_ref()));
+        let metrics = config.metrics(&surroundings, |name| std::env::var(name).ok());
         let metrics = Arc::new(metrics.map_err(|bad| StartError::Config(bad.to_string()))?);
         let tls = NodeTls::read(&config, &metrics).map_err(StartError::Config)?;
         let address = listener.address(config.listen);

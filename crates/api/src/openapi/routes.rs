@@ -507,6 +507,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         answers: &[ok("The metrics.", Content::Metrics)],
+        reasons: &[Reason::NotFound],
         ..read("/metrics", "metrics", "Shows metrics for Prometheus.")
     },
 ];

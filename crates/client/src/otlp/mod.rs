@@ -73,7 +73,7 @@ impl Otlp {
         if let Some(ratio) = ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
             return Err(BadOtlp::Ratio(ratio.to_string()));
         }
-        if variable("OTEL_SDK_DISABLED").is_some_and(|is| is.eq_ignore_ascii_case("true")) {
+        if is_disabled(variable) {
             return Ok(None);
         }
         let sends = |signal: &str| {
@@ -164,6 +164,12 @@ impl Otlp {
         let endpoint = self.endpoint.as_ref()?;
         Some(format!("{endpoint}/v1/{signal}"))
     }
+}
+
+/// Whether all telemetry is switched off: `OTEL_SDK_DISABLED=true`.
+#[must_use]
+pub fn is_disabled(variable: impl Fn(&str) -> Option<String>) -> bool {
+    variable("OTEL_SDK_DISABLED").is_some_and(|is| is.eq_ignore_ascii_case("true"))
 }
 
 fn variables(error: &impl ToString) -> BadOtlp {

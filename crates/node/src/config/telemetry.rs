@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use atoll_api::manifest::ByteSize;
-use atoll_client::otlp::{BadOtlp, Otlp};
+use atoll_client::otlp::{self, BadOtlp, Otlp};
 
 use super::NodeConfig;
 use crate::surroundings::Surroundings;
-use crate::telemetry::Whose;
+use crate::telemetry::{Metrics, Whose};
 
 /// Where telemetry goes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -47,22 +47,48 @@ impl Default for LogRetentionConfig {
 }
 
 impl NodeConfig {
-    pub(crate) fn otlp(&self, surroundings: &Surroundings) -> Result<Option<Otlp>, BadOtlp> {
+    /// What counts and follows, as declared here and by the standard variables; called in a runtime.
+    pub(crate) fn metrics(
+        &self,
+        surroundings: &Surroundings,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Metrics, BadOtlp> {
+        if otlp::is_disabled(&variable) {
+            return Ok(Metrics::off());
+        }
         let TelemetryConfig { otlp, trace_ratio } = &self.telemetry;
-        Otlp::find(
-            otlp.as_ref().map(|otlp| otlp.endpoint.as_str()),
-            *trace_ratio,
-            &surroundings.network,
-            |name| std::env::var(name).ok(),
-        )
+        let endpoint = otlp.as_ref().map(|otlp| otlp.endpoint.as_str());
+        let otlp = Otlp::find(endpoint, *trace_ratio, &surroundings.network, variable)?;
+        Metrics::start(&self.whose_telemetry(), otlp.as_ref())
     }
 
-    pub(crate) fn whose_telemetry(&self) -> Whose {
+    fn whose_telemetry(&self) -> Whose {
         let node = self.node.as_ref();
         Whose {
             store: self.store.name.clone(),
             region: self.region.clone(),
             node: node.map_or_else(|| self.region.clone(), |node| node.name.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    const NODE: &str = "{ store: { name: shop, id: '00000000000a701f' }, region: eu, listen: '127.0.0.1:0', data: eu, \
+                        telemetry: { otlp: { endpoint: 'http://c:4318' } } }";
+
+    #[tokio::test]
+    async fn a_node_counts_unless_telemetry_is_switched_off() {
+        let config: NodeConfig = serde_yaml_ng::from_str(NODE).unwrap();
+        let shown = |disabled: &'static str| {
+            let variable = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| disabled.to_owned());
+            let metrics = config.metrics(&Surroundings::default(), variable).unwrap();
+            metrics.render()
+        };
+        assert_eq!(shown("True"), None);
+        assert!(shown("false").unwrap().contains("region=\"eu\""));
     }
 }

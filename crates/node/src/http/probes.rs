@@ -7,9 +7,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use atoll_api::http::{Health, media_type};
+use atoll_api::http::{Health, Reason, media_type};
 use atoll_api::openapi;
 
+use super::problem::Refused;
 use super::{Answer, Http, reply};
 
 pub(crate) async fn health() -> Answer {
@@ -26,9 +27,13 @@ pub(crate) async fn ready(State(http): State<Http>) -> Answer {
     reply::json(status, &readiness)
 }
 
-pub(crate) async fn metrics(State(http): State<Http>) -> Response {
+pub(crate) async fn metrics(State(http): State<Http>) -> Answer {
     let media = HeaderValue::from_static(media_type::METRICS);
-    reply::with_type(StatusCode::OK, media, http.node().metrics().render())
+    let text = http.node().metrics().render().ok_or_else(|| {
+        let detail = "this node counts nothing: it was started with OTEL_SDK_DISABLED=true; start it without";
+        Refused::new(Reason::NotFound, detail)
+    })?;
+    Ok(reply::with_type(StatusCode::OK, media, text))
 }
 
 pub(crate) async fn openapi() -> Response {

@@ -4,9 +4,10 @@
 //! fed where things happen; gauges are asked for when somebody looks ([`Gauges`]). Attributes hold names that
 //! operators declare (regions, links, collections), never keys, values or client ids. Series are created at first
 //! use, so an idle region shows few. [`Traces`] follow single requests through all regions. docs/metrics.md lists
-//! everything, and a test compares.
+//! everything, and a test compares. `OTEL_SDK_DISABLED` switches all of it off ([`Metrics::off`]).
 
 mod gauges;
+mod instruments;
 mod machine;
 mod names;
 mod process;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -30,6 +31,7 @@ use atoll_store::region::NewConflict;
 pub use self::gauges::{
     Gauges, LinkGauge, LogGauge, ObjectivesGauge, Observer, OriginLag, TlsGauge, TopologyGauge,
 };
+use self::instruments::Instruments;
 pub use self::machine::{DiskGauge, MachineGauge, RaftGauge};
 use self::names::Names;
 pub(crate) use self::traces::{Arriving, Traces};
@@ -66,21 +68,19 @@ pub enum EntryResult {
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
+    traces: Traces,
+    active_requests: Arc<AtomicI64>,
+    /// None when telemetry is switched off: nothing is counted then.
+    shown: Option<Shown>,
+}
+
+/// What is counted, and who reads it.
+struct Shown {
     provider: SdkMeterProvider,
     registry: prometheus::Registry,
-    traces: Traces,
     names: Names,
     sampled: gauges::Sampled,
-    active_requests: Arc<AtomicI64>,
-    conflicts: Counter<u64>,
-    resolution: Histogram<f64>,
-    entries: Counter<u64>,
-    visibility: Histogram<f64>,
-    causal_wait: Histogram<f64>,
-    rtt: Histogram<f64>,
-    commit: Histogram<f64>,
-    tls_refused: Counter<u64>,
-    request_duration: Histogram<f64>,
+    instruments: Instruments,
 }
 
 /// Counts a request as under way until dropped.
@@ -143,70 +143,29 @@ impl Metrics {
         machine::register_counts(&meter, counts);
         process::register(&meter);
         let active_requests = Arc::new(AtomicI64::new(0));
-        observe_active(&meter, &active_requests);
-        let inner = Inner {
+        instruments::observe_active(&meter, &active_requests);
+        let shown = Shown {
             registry,
-            traces,
             names: Names::default(),
             sampled,
-            active_requests,
-            conflicts: counter(
-                &meter,
-                "atoll.conflicts",
-                "{conflict}",
-                "Conflicts noticed here.",
-            ),
-            resolution: wait(
-                &meter,
-                "atoll.conflict.resolution",
-                "From detected to resolved.",
-                &MINUTES,
-            ),
-            entries: counter(
-                &meter,
-                "atoll.replication.entries",
-                "{entry}",
-                "Entries that came over a link.",
-            ),
-            visibility: wait(
-                &meter,
-                "atoll.replication.visibility",
-                "From commit at the origin to visible here.",
-                &SECONDS,
-            ),
-            causal_wait: wait(
-                &meter,
-                "atoll.replication.causal_wait",
-                "Time that entries waited here for what they depend on.",
-                &SECONDS,
-            ),
-            rtt: wait(
-                &meter,
-                "atoll.replication.rtt",
-                "Round trip of a link.",
-                &SECONDS,
-            ),
-            commit: wait(
-                &meter,
-                "atoll.raft.commit",
-                "From a command's proposal until it is on a majority's disks and applied.",
-                &SECONDS,
-            ),
-            tls_refused: counter(
-                &meter,
-                "atoll.tls.refused",
-                "{connection}",
-                "Connections that did not come about, or requests refused, for a certificate.",
-            ),
-            request_duration: wait(
-                &meter,
-                "atoll.http.server.request.duration",
-                "From a request's head to its answer's head.",
-                &SECONDS,
-            ),
+            instruments: Instruments::new(&meter),
             provider,
         };
-        Ok(Metrics(Arc::new(inner)))
+        Ok(Metrics(Arc::new(Inner {
+            traces,
+            active_requests,
+            shown: Some(shown),
+        })))
+    }
+
+    /// Counts nothing, follows nothing, shows nothing.
+    #[must_use]
+    pub fn off() -> Metrics {
+        Metrics(Arc::new(Inner {
+            traces: Traces::default(),
+            active_requests: Arc::default(),
+            shown: None,
+        }))
     }
 
     /// Follows single requests.
@@ -216,66 +175,83 @@ impl Metrics {
 
     /// A command was committed so long after it was proposed.
     pub(crate) fn committed(&self, after: Duration) {
-        self.0.commit.record(after.as_secs_f64(), &[]);
+        if let Some((instruments, _)) = self.shown() {
+            instruments.commit.record(after.as_secs_f64(), &[]);
+        }
     }
 
     /// A conflict was noticed.
     pub fn conflict(&self, new: &NewConflict) {
+        let Some((instruments, names)) = self.shown() else {
+            return;
+        };
         let NewConflict {
             collection,
             kind,
             outcome,
         } = new;
-        let collection = self.0.names.shared(collection.as_str());
         let attributes = [
-            KeyValue::new("collection", collection),
+            KeyValue::new("collection", names.shared(collection.as_str())),
             KeyValue::new("kind", *kind),
             KeyValue::new("outcome", *outcome),
         ];
-        self.0.conflicts.add(1, &attributes);
+        instruments.conflicts.add(1, &attributes);
     }
 
     /// A conflict was resolved so long after it was detected.
     pub fn resolved(&self, collection: &str, kind: &'static str, after: Duration) {
+        let Some((instruments, names)) = self.shown() else {
+            return;
+        };
         let attributes = [
-            KeyValue::new("collection", self.0.names.shared(collection)),
+            KeyValue::new("collection", names.shared(collection)),
             KeyValue::new("kind", kind),
         ];
-        self.0.resolution.record(after.as_secs_f64(), &attributes);
+        instruments
+            .resolution
+            .record(after.as_secs_f64(), &attributes);
     }
 
     /// Entries came over `link` (`source:target`), with this result.
     pub fn entries(&self, link: &str, result: EntryResult, count: u64) {
-        let [from, to] = self.0.names.link(link);
-        let attributes = [from, to, KeyValue::new("result", result.name())];
-        self.0.entries.add(count, &attributes);
+        if let Some((instruments, names)) = self.shown() {
+            let [from, to] = names.link(link);
+            let attributes = [from, to, KeyValue::new("result", result.name())];
+            instruments.entries.add(count, &attributes);
+        }
     }
 
     /// An entry of `origin` became visible here so long after it was committed there.
     pub fn visibility(&self, origin: &str, after: Duration) {
-        self.0
-            .visibility
-            .record(after.as_secs_f64(), &[self.0.names.origin(origin)]);
+        if let Some((instruments, names)) = self.shown() {
+            let origin = [names.origin(origin)];
+            instruments.visibility.record(after.as_secs_f64(), &origin);
+        }
     }
 
     /// An entry of `origin` waited so long for what it depends on.
     pub fn causal_wait(&self, origin: &str, waited: Duration) {
-        self.0
-            .causal_wait
-            .record(waited.as_secs_f64(), &[self.0.names.origin(origin)]);
+        if let Some((instruments, names)) = self.shown() {
+            let origin = [names.origin(origin)];
+            instruments
+                .causal_wait
+                .record(waited.as_secs_f64(), &origin);
+        }
     }
 
     /// A round trip over `link` (`source:target`) was measured.
     pub fn rtt(&self, link: &str, rtt: Duration) {
-        self.0
-            .rtt
-            .record(rtt.as_secs_f64(), &self.0.names.link(link));
+        if let Some((instruments, names)) = self.shown() {
+            instruments.rtt.record(rtt.as_secs_f64(), &names.link(link));
+        }
     }
 
     /// A connection did not come about, or a request was refused, for a certificate.
     pub(crate) fn tls_refused(&self, side: &'static str, reason: &'static str) {
-        let attributes = [KeyValue::new("side", side), KeyValue::new("reason", reason)];
-        self.0.tls_refused.add(1, &attributes);
+        if let Some((instruments, _)) = self.shown() {
+            let attributes = [KeyValue::new("side", side), KeyValue::new("reason", reason)];
+            instruments.tls_refused.add(1, &attributes);
+        }
     }
 
     /// A request was answered.
@@ -286,14 +262,22 @@ impl Metrics {
         status: u16,
         took: Duration,
     ) {
+        let Some((instruments, _)) = self.shown() else {
+            return;
+        };
         let attributes = [
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", route),
             KeyValue::new("http.response.status_code", i64::from(status)),
         ];
-        self.0
+        instruments
             .request_duration
             .record(took.as_secs_f64(), &attributes);
+    }
+
+    fn shown(&self) -> Option<(&Instruments, &Names)> {
+        let shown = self.0.shown.as_ref()?;
+        Some((&shown.instruments, &shown.names))
     }
 
     /// A request is under way until the answer is dropped.
@@ -307,26 +291,30 @@ impl Metrics {
 
     /// Who knows the gauges' values; asked once each time somebody looks.
     pub fn set_observer(&self, observer: Observer) {
-        self.0.sampled.set_observer(observer);
+        if let Some(shown) = &self.0.shown {
+            shown.sampled.set_observer(observer);
+        }
     }
 
-    /// All metrics in Prometheus' text format.
+    /// All metrics in Prometheus' text format; none when telemetry is switched off.
     #[must_use]
-    pub fn render(&self) -> String {
-        self.0.sampled.refresh();
+    pub fn render(&self) -> Option<String> {
+        let shown = self.0.shown.as_ref()?;
+        shown.sampled.refresh();
         let mut out = String::new();
-        let families = self.0.registry.gather();
+        let families = shown.registry.gather();
         if let Err(error) = TextEncoder::new().encode_utf8(&families, &mut out) {
             tracing::warn!(%error, "metrics could not be written");
         }
-        out
+        Some(out)
     }
 
     /// Stops the instruments. What a collector did not get yet is sent once more, by the runtime: this waits for it,
     /// so no thread of the runtime may be here.
     pub fn shutdown(&self) {
         self.0.traces.shutdown();
-        if let Err(error) = self.0.provider.shutdown() {
+        let stopped = self.0.shown.as_ref().map(|shown| shown.provider.shutdown());
+        if let Some(Err(error)) = stopped {
             tracing::debug!(%error, "metrics were stopped before");
         }
     }
@@ -378,51 +366,4 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.all.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Bounds for what takes from a tenth of a millisecond to a minute.
-const SECONDS: [f64; 18] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0, 30.0, 60.0,
-];
-/// Bounds for what people may have to do.
-const MINUTES: [f64; 14] = [
-    0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0,
-];
-
-fn counter(
-    meter: &Meter,
-    name: &'static str,
-    unit: &'static str,
-    meaning: &'static str,
-) -> Counter<u64> {
-    meter
-        .u64_counter(name)
-        .with_unit(unit)
-        .with_description(meaning)
-        .build()
-}
-
-fn wait(
-    meter: &Meter,
-    name: &'static str,
-    meaning: &'static str,
-    bounds: &[f64],
-) -> Histogram<f64> {
-    meter
-        .f64_histogram(name)
-        .with_unit("s")
-        .with_description(meaning)
-        .with_boundaries(bounds.to_vec())
-        .build()
-}
-
-fn observe_active(meter: &Meter, active: &Arc<AtomicI64>) {
-    let active = Arc::clone(active);
-    meter
-        .i64_observable_up_down_counter("atoll.http.server.active_requests")
-        .with_unit("{request}")
-        .with_description("Requests under way.")
-        .with_callback(move |observer| observer.observe(active.load(Ordering::Relaxed), &[]))
-        .build();
 }

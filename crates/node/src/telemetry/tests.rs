@@ -110,7 +110,7 @@ fn used() -> Metrics {
     metrics.tls_refused("accepting", "unknown-ca");
     metrics.http("/v1/status", "GET", 200, Duration::from_micros(300));
     let _active = metrics.active();
-    let text = metrics.render();
+    let text = metrics.render().unwrap();
     let active = text
         .lines()
         .find(|line| line.starts_with("atoll_http_server_active_requests{"));
@@ -126,7 +126,7 @@ fn used() -> Metrics {
 /// Names and labels are a promise: dashboards and alerts are built on them.
 #[test]
 fn prometheus_names_and_labels_are_fixed() {
-    let text = used().render();
+    let text = used().render().unwrap();
     let kept = |line: &&str| {
         !line.starts_with("# HELP")
             && !line.starts_with("target_info")
@@ -140,9 +140,21 @@ fn prometheus_names_and_labels_are_fixed() {
 
 #[test]
 fn a_node_that_did_nothing_has_metrics_all_the_same() {
-    let text = Metrics::new(&whose()).render();
+    let text = Metrics::new(&whose()).render().unwrap();
     assert!(text.contains("target_info"), "{text}");
     assert!(!text.contains("otel_scope"), "{text}");
+}
+
+#[test]
+fn what_is_switched_off_counts_and_shows_nothing_and_still_knows_how_many_requests_there_are() {
+    let metrics = Metrics::off();
+    metrics.set_observer(Arc::new(|| panic!("nobody is asked")));
+    metrics.http("/v1/status", "GET", 200, Duration::ZERO);
+    metrics.entries("us:eu", EntryResult::Applied, 5);
+    assert_eq!(metrics.render(), None);
+    let (first, second) = (metrics.active(), metrics.active());
+    assert_eq!((first.count(), second.count()), (1, 2));
+    metrics.shutdown();
 }
 
 /// docs/metrics.md has every metric with its labels, and no other. Caught: a gauge without its line; a label that was
@@ -163,7 +175,7 @@ fn docs_list_what_is_served() {
         .map(cells);
     let documented: BTreeMap<String, BTreeSet<String>> =
         rows.map(|row| (row[1].clone(), listed(&row[4]))).collect();
-    let text = used().render();
+    let text = used().render().unwrap();
     let mut served = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').unwrap();
@@ -260,7 +272,7 @@ fn series_are_bounded() {
         }
     }
     metrics.committed(Duration::ZERO);
-    let text = metrics.render();
+    let text = metrics.render().unwrap();
     let series = text.lines().filter(|line| !line.starts_with('#')).count();
     assert!(series <= SERIES_MAX, "{series} series");
 }

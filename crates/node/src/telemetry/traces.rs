@@ -105,18 +105,18 @@ impl Traces {
         if parent.as_ref().is_some_and(|parent| !parent.is_sampled()) {
             return None;
         }
-        let attributes = [
-            KeyValue::new("http.request.method", method),
-            KeyValue::new("http.route", route),
-        ];
-        let builder = SpanBuilder::from_name(format!("{method} {route}"))
-            .with_kind(SpanKind::Server)
-            .with_attributes(attributes);
+        // Named once it is known to be kept: most are not.
+        let builder = SpanBuilder::from_name(route).with_kind(SpanKind::Server);
         let under = parent.map_or_else(Context::new, below);
-        let span = builder.start_with_context(&inner.tracer, &under);
+        let mut span = builder.start_with_context(&inner.tracer, &under);
         if !span.span_context().is_sampled() {
             return None;
         }
+        span.update_name(format!("{method} {route}"));
+        span.set_attributes([
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("http.route", route),
+        ]);
         let named = HeaderValue::try_from(traceparent(span.span_context())).ok()?;
         headers.insert(TRACEPARENT, named);
         Some(RequestSpan(span))
@@ -178,6 +178,10 @@ impl Traces {
             return;
         }
         for arrival in arrivals {
+            let came = arrival.sender.map(|_| Name::Came(arrival.dot));
+            if came.is_some_and(|came| !inner.under_way().contains_key(&came)) {
+                continue;
+            }
             let Ok(origin) = wire::decode_origin(&arrival.frame) else {
                 continue;
             };
