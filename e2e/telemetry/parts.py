@@ -103,10 +103,11 @@ class Client:
 
 
 class Way:
-    """A TCP proxy: everything later by `delay`, each way; nothing at all while it is cut."""
+    """A TCP proxy: everything later by `delay`, each way; nothing at all while it is cut. What `harm` makes of a chunk
+    is what goes on."""
 
     def __init__(self, to):
-        self.to, self.delay, self.is_cut = to, 0.0, False
+        self.to, self.delay, self.is_cut, self.harm = to, 0.0, False, lambda chunk: chunk
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.open = set()
@@ -156,7 +157,7 @@ class Way:
                 except OSError:
                     chunk = b""
                 with arrived:
-                    due.append((time.monotonic() + delay, chunk))
+                    due.append((time.monotonic() + delay, self.harm(chunk)))
                     arrived.notify()
                 if not chunk:
                     return

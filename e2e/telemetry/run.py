@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import lint
 import operator_part
 import questions
 import secrecy
@@ -63,9 +64,11 @@ def steps(site, arguments):
     yield "All heals", lambda: truth.rest_after_healing(site)
     again = [Load(port, region, 10) for region, port in site.ports.items() if region != "ap"]
     yield "Clients write again", lambda: [load.start() for load in again]
+    yield "A damaged entry", lambda: truth.damaged_entry(site)
     cleared = {}
     yield "An incident", lambda: cleared.update(by=truth.incident(site))
     yield "Every panel and rule is asked", lambda: ask(site)
+    yield "promtool looks at what is shown", lambda: lint.look(site)
     yield "Alerts end", lambda: until("all alerts of the incident end", 240, lambda: all(cleared["by"]().values()))
     yield "Clients stop again", lambda: [load.stop() for load in again]
     yield "Metrics by OTLP", lambda: traces.metrics_of_all_regions(site)

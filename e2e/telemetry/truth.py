@@ -3,6 +3,7 @@
 import time
 import urllib.parse
 
+from harm import harmed
 from parts import until
 
 TO_EU = 'atoll_store="shop",link_from="us",link_to="eu"'
@@ -93,6 +94,36 @@ def rest_after_healing(site):
     for what, (expr, bound) in calm.items():
         until(f"{what} is at rest", 60, lambda: (v := site.value(expr)) is not None and v <= bound)
         print(f"  {what} at rest: {site.value(expr):.3f}", flush=True)
+
+
+def damaged_entry(site):
+    """us sends eu an entry that is damaged: eu takes none of it, stops the link and says so, until a person resumes it."""
+    key, value = "zqkey-harmed", "zqvalue-harmed"
+    site.way.harm = lambda chunk: harmed(chunk, value.encode())
+    begun = time.monotonic()
+    site.clients["us"].put("pages", key, value)
+    quarantined = f'sum(atoll_replication_entries_total{{{TO_EU},result="quarantined"}})'
+    until("the damaged entry is counted", 60, lambda: (site.value(quarantined) or 0) > 0)
+    firing = 'ALERTS{alertname="AtollEntryQuarantined",alertstate="firing",link_from="us",link_to="eu"}'
+    until("AtollEntryQuarantined fires", 60, lambda: site.query(firing))
+    link = stopped(site)
+    print(f"  AtollEntryQuarantined fires after {time.monotonic() - begun:.0f} s: {link['detail']}", flush=True)
+    assert "checksum" in link["detail"], link
+    # It comes by ap instead, whole.
+    arrives = lambda: site.clients["eu"].ask("GET", f"/v1/collections/pages/keys/{key}")[2] == f'"{value}"'.encode()
+    until("the entry comes by ap", 60, arrives)
+    site.way.harm = lambda chunk: chunk
+    status = site.clients["eu"].ask("POST", "/v1/links/us:eu/resume")[0]
+    assert status == 200, f"resume: {status}"
+    until("the link carries again", 60, lambda: site.value(f"max(atoll_replication_link_up{{{TO_EU}}})") == 1)
+
+
+def stopped(site):
+    """The link, as the runbook has a person look at it."""
+    links = site.clients["eu"].json("/v1/links")["links"]
+    link = next(link for link in links if (link["from"], link["to"]) == ("us", "eu"))
+    assert link["state"] == "Stopped", link
+    return link
 
 
 def incident(site):
