@@ -13,6 +13,7 @@ use crate::bench::processes;
 use crate::bench::suite::{Report, Suite};
 use crate::bench::work::{Kind, Work};
 use crate::dev::control;
+use crate::dev::signals::unless_ended;
 use crate::failure::Failure;
 use crate::output;
 use crate::target::TargetArguments;
@@ -77,7 +78,7 @@ impl BenchCommand {
                 nodes: usize::from(self.nodes),
                 duration: self.duration.as_duration(),
             };
-            let report = Box::pin(suite.run()).await?;
+            let report = Box::pin(unless_ended(suite.run())).await?;
             return output::show(target.format(), &report, Report::table);
         }
         let places = target.regions().await?;

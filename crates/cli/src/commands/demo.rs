@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::demo;
+use crate::dev::signals::unless_ended;
 use crate::failure::Failure;
 
 #[derive(Args, Debug)]
@@ -14,6 +15,6 @@ pub(crate) struct DemoCommand {
 
 impl DemoCommand {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        Box::pin(demo::run(self.small)).await
+        Box::pin(unless_ended(demo::run(self.small))).await
     }
 }

@@ -44,6 +44,19 @@ impl Signals {
     }
 }
 
+/// Does some work, which ends early with Ctrl-C or SIGTERM: what it started ends with it.
+///
+/// # Errors
+/// The work's own, or that it was ended.
+pub(crate) async fn unless_ended<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        ended = wait_for_end() => Err(ended.err().unwrap_or_else(|| Failure::new("ended by a signal"))),
+    }
+}
+
 /// Waits for Ctrl-C or SIGTERM; SIGHUP changes nothing.
 pub(crate) async fn wait_for_end() -> Result<(), Failure> {
     Signals::new()?.end().await;
