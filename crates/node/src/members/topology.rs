@@ -1,6 +1,7 @@
 //! Declaring the topology: everything that can be wrong is found before the layout is written.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use atoll_api::http::{
     MemberList, TopologyDeclaration, TopologyPlan, TopologyRegion, TopologyStatus,
@@ -18,6 +19,9 @@ use super::removal::ask_any;
 use super::{ALIVE_WITHIN, MembersRefused, changing};
 use crate::link::declared::Declared;
 use crate::node::Inner;
+
+/// For one region's answer. One that is to join may not have started: whoever declares waits that long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 impl Inner {
     /// The topology, and who was not yet heard to know of it.
@@ -149,7 +153,11 @@ impl Inner {
             return Err(MembersRefused::UnderWay(what));
         }
         let asked = layout.regions.iter().map(|region| async move {
-            let answer = ask_any(&region.endpoints, &self.dialer_to(&region.name)).await;
+            let dialer = self.dialer_to(&region.name);
+            let answer = ask_any(&region.endpoints, &dialer, ANSWER_WITHIN).await;
+            if answer.is_none() {
+                tracing::warn!(region = %region.name, "nobody answers there: declared without a look");
+            }
             answer.map(|list| (region, list))
         });
         let answers: Vec<_> = future::join_all(asked)
