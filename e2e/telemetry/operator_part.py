@@ -59,7 +59,7 @@ def start(site):
     site.operator = Process("operator", [
         site.program, "operator", f"--listen=127.0.0.1:{listen}", "--look-every=2", "--identity=test",
     ], directory, {"KUBECONFIG": str(config), "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{site.collector_port}",
-                   "OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_SCHEDULE_DELAY": "300"})
+                   "OTEL_LOGS_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_SCHEDULE_DELAY": "300"})
     until("a store is declared", 10, lambda: kubectl("apply", "-f", "-", text=json.dumps(STORE)))
     # A second one, for which a name is taken: its passes fail.
     until("a name is taken", 10, lambda: kubectl("create", "serviceaccount", "wiki-nodes"))

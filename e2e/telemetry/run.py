@@ -72,6 +72,7 @@ def steps(site, arguments):
     yield "Alerts end", lambda: until("all alerts of the incident end", 240, lambda: all(cleared["by"]().values()))
     yield "Clients stop again", lambda: [load.stop() for load in again]
     yield "Metrics by OTLP", lambda: traces.metrics_of_all_regions(site)
+    yield "Logs by OTLP", lambda: traces.logs_of_all_regions(site)
     if operator_part.is_there(site):
         yield "Passes of the operator", lambda: traces.passes_of_the_operator(site)
     yield "The collector freezes and dies", lambda: traces.collector_gone(site)

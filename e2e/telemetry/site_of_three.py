@@ -27,6 +27,7 @@ class Site:
         self.nodes, self.targets = {}, [f"127.0.0.1:{port}" for port in self.ports.values()]
 
     def start(self):
+        self.make_certificates()
         self.start_collector()
         for region in REGIONS:
             self.start_node(region)
@@ -48,7 +49,7 @@ class Site:
             "failoverAfter": "5s",
             "objectives": {"maxLag": "1s", "maxClockSkew": "500ms"},
             "collections": COLLECTIONS,
-            "telemetry": {"otlp": {"endpoint": f"http://127.0.0.1:{self.collector_port}"}, "traceRatio": 0},
+            "telemetry": {"otlp": {"endpoint": f"http://127.0.0.1:{self.collector_port}", "logs": True}, "traceRatio": 0},
         }
         self.nodes[region] = self.run_node(region, config)
 
@@ -62,10 +63,8 @@ class Site:
         }
         return Process(name, [self.program, "node", "--config", str(file)], self.directory, env)
 
-    def start_vault(self):
-        """A store of one node with certificates, for what only those show."""
-        listen, among = free_port(), free_port()
-        self.vault_among = among
+    def make_certificates(self):
+        """A CA, and a certificate of it: the vault's node shows it, and so does the collector."""
         run = lambda *command: subprocess.run(command, check=True, capture_output=True, cwd=self.directory)
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         run("openssl", "req", "-x509", *key, "-days", "90", "-subj", "/CN=vault", "-keyout", "ca.key", "-out", "ca.crt")
@@ -74,6 +73,10 @@ class Site:
             "subjectAltName=URI:atoll://00000000000b701f/one/one-0,IP:127.0.0.1\nextendedKeyUsage=clientAuth,serverAuth\n")
         run("openssl", "x509", "-req", "-in", "node.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
             "-out", "node.crt", "-extfile", "names")
+
+    def start_vault(self):
+        """A store of one node with certificates, for what only those show; it speaks to the collector by TLS."""
+        listen, among = free_port(), free_port()
         here = {"name": "one-0", "address": f"https://127.0.0.1:{among}"}
         self.run_node("vault", {
             "store": {"name": "vault", "id": "00000000000b701f"},
@@ -83,6 +86,7 @@ class Site:
             "nodes": [here],
             "data": str(self.directory / "vault"),
             "tls": {"certificate": "node.crt", "key": "node.key", "ca": "ca.crt", "plainClients": True},
+            "telemetry": {"otlp": {"endpoint": f"https://127.0.0.1:{self.collector_tls_port}", "ca": "ca.crt"}},
         })
         until("the node with certificates is ready", 60, Client(listen).is_ready)
         self.targets.append(f"127.0.0.1:{listen}")
@@ -90,13 +94,18 @@ class Site:
     def start_collector(self):
         self.collector_port = getattr(self, "collector_port", None) or free_port()
         self.collected = self.directory / "collected.jsonl"
+        self.collector_tls_port = getattr(self, "collector_tls_port", None) or free_port()
+        receivers = {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.collector_port}"}}}}
+        if (self.directory / "node.crt").exists():
+            shown = {"cert_file": str(self.directory / "node.crt"), "key_file": str(self.directory / "node.key")}
+            receivers["otlp/tls"] = {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.collector_tls_port}", "tls": shown}}}
         config = self.directory / "collector.yaml"
         config.write_text(json.dumps({
-            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.collector_port}"}}}},
+            "receivers": receivers,
             "exporters": {"file": {"path": str(self.collected)}},
             "service": {
                 "telemetry": {"metrics": {"level": "none"}},
-                "pipelines": {signal: {"receivers": ["otlp"], "exporters": ["file"]} for signal in ("traces", "metrics", "logs")},
+                "pipelines": {signal: {"receivers": list(receivers), "exporters": ["file"]} for signal in ("traces", "metrics", "logs")},
             },
         }))
         self.collector = Process("collector", [self.tools / "collector", "--config", f"file:{config}"], self.directory)

@@ -62,9 +62,37 @@ def metrics_of_all_regions(site):
         for resource in line.get("resourceMetrics", []):
             names = {metric["name"] for scope in resource["scopeMetrics"] for metric in scope["metrics"]}
             found.setdefault(where(resource["resource"]), set()).update(names)
+    assert "atoll.raft.term" in found.get("one", set()), f"by TLS: {sorted(found)}"
     for region in ("eu", "us", "ap"):
         assert "atoll.replication.lag" in found.get(region, set()), f"{region}: {sorted(found.get(region, []))}"
         print(f"  {region}: {len(found[region])} metrics by OTLP", flush=True)
+
+
+def logs_of_all_regions(site):
+    """What nodes log comes by OTLP as well, and what belongs to a traced request has its trace."""
+    begun = {}
+    for region, port in site.ports.items():
+        begun[region] = secrets.token_hex(16)
+        Client(port).put("pages", "zqkey-logged", "zqvalue-logged", traceparent=f"00-{begun[region]}-{secrets.token_hex(8)}-01")
+
+    def all_records():
+        for line in site.lines():
+            for resource in line.get("resourceLogs", []):
+                for record in (record for scope in resource["scopeLogs"] for record in scope["logRecords"]):
+                    yield where(resource["resource"]), record
+
+    def of_trace(region):
+        return [record for there, record in all_records() if there == region and record.get("traceId") == begun[region]]
+
+    for region in begun:
+        records = until(f"the log of {region} has the trace", 30, lambda: of_trace(region))
+        count = sum(there == region for there, _ in all_records())
+        first = records[0]
+        print(f"  {region}: {count} lines by OTLP; of the trace {begun[region][:8]}…: {first['severityText']} {first['body']['stringValue']}", flush=True)
+    if getattr(site, "operator", None):
+        count = sum(there == "atoll-operator" for there, _ in all_records())
+        assert count, "the operator's log is not there"
+        print(f"  the operator: {count} lines", flush=True)
 
 
 def passes_of_the_operator(site):
@@ -108,6 +136,9 @@ def collector_gone(site):
     dropped = 'sum(atoll_telemetry_items_total{atoll_region="eu",signal="spans",result="dropped"})'
     until("dropped spans are counted", 30, lambda: (site.value(dropped) or 0) > 0)
     print(f"  spans dropped, and counted: {site.value(dropped):.0f}", flush=True)
+    dropped = dropped.replace('"spans"', '"logs"')
+    until("dropped lines of the log are counted", 30, lambda: (site.value(dropped) or 0) > 0)
+    print(f"  lines of the log dropped, and counted: {site.value(dropped):.0f}", flush=True)
     assert max(min(frozen), min(dead)) < 2 * max(well) + 5, "clients notice the collector"
     site.start_collector()
     sent = 'sum(atoll_telemetry_items_total{atoll_region="eu",signal="spans",result="sent"})'

@@ -95,7 +95,7 @@ NODE = [
     Metric("atoll_tls_ca_expiry_seconds", "gauge", "s", [], "Time until the first of the trusted CAs is over; below zero when all are.", "over a month", "as above"),
     Metric("atoll_tls_refused_total", "counter", "connections", ["side", "reason"], "Connections that did not come about, or requests refused, for a certificate.",
            "stays", "docs/tls.md has the reasons"),
-    Metric("atoll_telemetry_items_total", "counter", "", ["signal", "result"], "Spans, and collections of metrics, that a collector took (`sent`) or that were `dropped`.",
+    Metric("atoll_telemetry_items_total", "counter", "", ["signal", "result"], "Spans, lines of the log, and collections of metrics, that a collector took (`sent`) or that were `dropped`.",
            "dropped stays", "[AtollTelemetryDropped](runbooks/AtollTelemetryDropped.md)"),
     Metric("process_cpu_time_seconds_total", "counter", "s", [], "CPU time that the process took.", "", ""),
     Metric("process_memory_usage_bytes", "gauge", "bytes", [], "Memory that the process has in use.", "", ""),

@@ -1,9 +1,10 @@
 //! The command line.
 
+use atoll_client::otlp::Outlet;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::commands;
+use crate::logging;
 use crate::target::TargetArguments;
 
 /// Atoll: a geo-distributed, multi-leader store
@@ -97,31 +98,16 @@ impl Command {
 
     /// Logs go to standard error; `ATOLL_LOG` says which (as `info` or `atoll_node=debug`),
     /// `ATOLL_LOG_FORMAT=json` makes them JSON.
-    pub(crate) fn init_logging(&self) {
-        init_logging(match self {
+    pub(crate) fn init_logging(&self) -> Outlet {
+        logging::init(match self {
             Command::Node(_) | Command::Operator(_) => "info,openraft=error",
             _ => QUIET,
-        });
+        })
     }
 }
 
 /// What commands for people log.
 pub(crate) const QUIET: &str = "warn,openraft=error";
-
-/// Logs what `ATOLL_LOG` says, or else `default`.
-pub(crate) fn init_logging(default: &str) {
-    let filter = EnvFilter::try_from_env("ATOLL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let is_json = std::env::var("ATOLL_LOG_FORMAT").is_ok_and(|format| format == "json");
-    // Whoever set a logger before us keeps it.
-    let _ = if is_json {
-        logs.json().try_init()
-    } else {
-        logs.try_init()
-    };
-}
 
 #[cfg(test)]
 mod tests {

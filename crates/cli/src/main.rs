@@ -4,7 +4,7 @@
 //! - `target`: which server a command talks to; `kubectl`: the same commands for a store on Kubernetes
 //! - `dev`: a whole store on this machine; `demo` and `bench` stand on it, and on nodes that are processes of
 //!   their own (`cluster`)
-//! - `output`, `wording`, `failure`: all that people see
+//! - `output`, `wording`, `failure`: all that people see; `logging`: what nodes and the operator log
 
 mod arguments;
 mod bench;
@@ -16,6 +16,7 @@ mod dev;
 mod failure;
 mod kubectl;
 mod ledger;
+mod logging;
 mod metrics;
 mod output;
 mod progress;
@@ -39,12 +40,13 @@ fn main() -> ExitCode {
         .is_some_and(|program| kubectl::is_called(&program))
     {
         let arguments = KubectlArguments::parse();
-        arguments::init_logging(arguments::QUIET);
+        logging::init(arguments::QUIET);
         return run(None, arguments.run());
     }
     let arguments = Arguments::parse();
-    arguments.command.init_logging();
-    run(arguments.command.worker_threads(), commands::run(arguments))
+    let logs = arguments.command.init_logging();
+    let threads = arguments.command.worker_threads();
+    run(threads, commands::run(arguments, logs))
 }
 
 fn run(threads: Option<usize>, work: impl Future<Output = Result<(), Failure>>) -> ExitCode {

@@ -1,4 +1,4 @@
-//! What a node stands on: network, disk, wall clock, threads. A simulator puts its own in the place of each.
+//! What a node stands on: network, disk, wall clock, threads, log. A simulator puts its own in the place of each.
 //!
 //! Chosen when a node starts and carried from there. The machine's are the default, and cost a match.
 
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 
+use atoll_client::otlp::Outlet;
 use atoll_client::{Duplex, Network, Stream};
 use atoll_store::engine::Engine;
 
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub wall_ms: fn() -> u64,
     /// Where work that blocks is done.
     pub work: Work,
+    /// Where the process says its log to, so that a collector may get it.
+    pub logs: Outlet,
 }
 
 /// Where work that blocks is done, such as long reads, flushes and syncs.
@@ -73,6 +76,7 @@ impl Default for Surroundings {
             engine: None,
             wall_ms: system_ms,
             work: Work::Threads,
+            logs: Outlet::default(),
         }
     }
 }

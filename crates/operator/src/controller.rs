@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use atoll_client::otlp::Outlet;
+
 use crate::apply::Hands;
 use crate::caches::{self, GuardedStore, Requests};
 use crate::error::PassError;
@@ -58,26 +60,31 @@ pub enum StartError {
     Metrics(String),
 }
 
-/// Runs the operator until told to stop.
+/// Runs the operator until told to stop. What is said to `logs` goes to a collector, where the variables ask for it.
 ///
 /// # Errors
 /// [`StartError`]. After [`StartError::LeaseLost`] the process ends, so that nothing of it goes on.
-pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), StartError> {
+pub async fn run(
+    settings: Settings,
+    logs: Outlet,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
     let config = kube::Config::infer().await;
     let mut config = config.map_err(|error| StartError::NoServer(error.to_string()))?;
     config.connect_timeout = Some(settings.timeout);
     let client = Client::try_from(config).map_err(|e| StartError::NoServer(e.to_string()))?;
-    run_with(client, settings, stop).await
+    run_with(client, settings, &logs, stop).await
 }
 
 /// The same with a client that is there.
 pub(crate) async fn run_with(
     client: Client,
     settings: Settings,
+    logs: &Outlet,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let metrics = Metrics::new().map_err(|error| StartError::Metrics(error.to_string()))?;
-    let traces = Traces::from_variables(&settings.identity);
+    let traces = Traces::from_variables(&settings.identity, logs);
     let metrics =
         metrics.with_traces(traces.map_err(|bad| StartError::Telemetry(bad.to_string()))?);
     let address = settings.listen;

@@ -1,7 +1,7 @@
 //! Passes as traces: one span a pass, one below it a step. None without a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`).
 
 use atoll_client::Network;
-use atoll_client::otlp::{BadOtlp, Counts, Otlp};
+use atoll_client::otlp::{BadOtlp, Counts, Declared, Otlp, Outlet};
 use opentelemetry::trace::{
     Span as _, SpanBuilder, Status, TraceContextExt as _, TracerProvider as _,
 };
@@ -25,13 +25,13 @@ struct Under {
 }
 
 impl Traces {
-    /// As the standard variables say; called in a runtime.
+    /// As the standard variables say, logs included; called in a runtime.
     ///
     /// # Errors
     /// [`BadOtlp`].
-    pub(crate) fn from_variables(identity: &str) -> Result<Traces, BadOtlp> {
+    pub(crate) fn from_variables(identity: &str, logs: &Outlet) -> Result<Traces, BadOtlp> {
         let variable = |name: &str| std::env::var(name).ok();
-        let Some(otlp) = Otlp::find(None, None, &Network::Tcp, variable)? else {
+        let Some(otlp) = Otlp::find(Declared::default(), &Network::Tcp, variable)? else {
             return Ok(Traces::default());
         };
         let resource = Resource::builder()
@@ -41,7 +41,9 @@ impl Traces {
                 KeyValue::new("service.instance.id", identity.to_owned()),
             ])
             .build();
-        let provider = otlp.tracers(&resource, &Counts::default())?;
+        let counts = Counts::default();
+        otlp.open(logs, &resource, &counts)?;
+        let provider = otlp.tracers(&resource, &counts)?;
         Ok(provider.as_ref().map(Traces::new).unwrap_or_default())
     }
 

@@ -25,17 +25,19 @@ pub(crate) mod topology;
 pub(crate) mod verify;
 pub(crate) mod version;
 
+use atoll_client::otlp::Outlet;
+
 use crate::arguments::{Arguments, Command, StoreCommand};
 use crate::failure::Failure;
 use crate::target::TargetArguments;
 
 /// Does what the command line says.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Arguments, logs: Outlet) -> Result<(), Failure> {
     let Arguments { target, command } = arguments;
     match command {
         Command::Dev(command) => command.run(&target).await,
-        Command::Node(command) => command.run().await,
-        Command::Operator(command) => command.run().await,
+        Command::Node(command) => command.run(logs).await,
+        Command::Operator(command) => command.run(logs).await,
         Command::OfStore(command) => run_on(command, &target).await,
         Command::Bench(command) => command.run(&target).await,
         Command::Crds(command) => command.run(&target),

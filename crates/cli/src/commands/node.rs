@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use atoll_node::{Node, NodeConfig};
+use atoll_client::otlp::Outlet;
+use atoll_node::{Node, NodeConfig, Surroundings};
 use clap::Args;
 
 use crate::dev::signals::Signals;
@@ -17,7 +18,7 @@ pub(crate) struct NodeCommand {
 }
 
 impl NodeCommand {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+    pub(crate) async fn run(self, logs: Outlet) -> Result<(), Failure> {
         // From here on: a container's first process that does not listen cannot be told to stop.
         let mut signals = Signals::new()?;
         let file = self.config.display().to_string();
@@ -27,8 +28,12 @@ impl NodeCommand {
             .map_err(|error| Failure::usage(error.to_string()))?;
         let region = config.region.clone();
         let scheme = config.client_scheme();
+        let surroundings = Surroundings {
+            logs,
+            ..Surroundings::default()
+        };
         let running = tokio::select! {
-            started = Box::pin(Node::start(config)) => {
+            started = Box::pin(Node::start_in(config, surroundings)) => {
                 started.map_err(|error| Failure::new(error.to_string()))?
             }
             () = signals.end() => {

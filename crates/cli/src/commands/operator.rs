@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use atoll_client::otlp::Outlet;
 use atoll_operator::{Scope, Settings};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -60,10 +61,10 @@ pub(crate) struct OperatorCommand {
 }
 
 impl OperatorCommand {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+    pub(crate) async fn run(self, logs: Outlet) -> Result<(), Failure> {
         let mut signals = signals::Signals::new()?;
         let stop = CancellationToken::new();
-        let operator = atoll_operator::run(self.settings(), stop.clone());
+        let operator = atoll_operator::run(self.settings(), logs, stop.clone());
         tokio::pin!(operator);
         let ended = tokio::select! {
             ended = &mut operator => ended,

@@ -12,8 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 
-use crate::dialer::Connector;
-use crate::network::Network;
+use crate::dialer::{Connector, Dialer};
 use crate::tls::Protocols;
 
 /// What a collector may say.
@@ -28,9 +27,9 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    pub(super) fn new(network: &Network, runtime: Handle, timeout: Duration) -> Carrier {
+    pub(super) fn new(dialer: Dialer, runtime: Handle, timeout: Duration) -> Carrier {
         let connector = Connector {
-            dialer: network.into(),
+            dialer,
             protocols: Protocols::Http1,
             connect_timeout: timeout,
         };

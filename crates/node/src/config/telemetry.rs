@@ -1,9 +1,11 @@
 //! Where telemetry goes, and what alerts compare with.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use atoll_api::manifest::ByteSize;
-use atoll_client::otlp::{self, BadOtlp, Otlp};
+use atoll_client::otlp::{self, BadOtlp, Declared, Otlp};
 
 use super::NodeConfig;
 use crate::surroundings::Surroundings;
@@ -26,8 +28,14 @@ pub struct TelemetryConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
-    /// Its address for OTLP over HTTP, `http://host:4318`.
+    /// Its address for OTLP over HTTP, `http://host:4318` or `https://host:4318`.
     pub endpoint: String,
+    /// With `https`: the CAs that its certificate is checked against, a PEM file, read when the node starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// It gets the node's log, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logs: bool,
 }
 
 /// How much log is kept for a silent region.
@@ -56,10 +64,22 @@ impl NodeConfig {
         if otlp::is_disabled(&variable) {
             return Ok(Metrics::off());
         }
-        let TelemetryConfig { otlp, trace_ratio } = &self.telemetry;
-        let endpoint = otlp.as_ref().map(|otlp| otlp.endpoint.as_str());
-        let otlp = Otlp::find(endpoint, *trace_ratio, &surroundings.network, variable)?;
-        Metrics::start(&self.whose_telemetry(), otlp.as_ref())
+        let otlp = Otlp::find(self.collector(), &surroundings.network, variable)?;
+        Metrics::start(&self.whose_telemetry(), otlp.as_ref(), &surroundings.logs)
+    }
+
+    fn collector(&self) -> Declared {
+        let TelemetryConfig { otlp, trace_ratio } = self.telemetry.clone();
+        let declared = otlp.map(|OtlpConfig { endpoint, ca, logs }| Declared {
+            endpoint: Some(endpoint),
+            ca,
+            logs,
+            trace_ratio: None,
+        });
+        Declared {
+            trace_ratio,
+            ..declared.unwrap_or_default()
+        }
     }
 
     fn whose_telemetry(&self) -> Whose {

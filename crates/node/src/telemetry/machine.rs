@@ -156,10 +156,14 @@ pub(super) fn register_counts(meter: &Meter, counts: Counts) {
         .u64_observable_counter("atoll.telemetry.items")
         .with_unit("{item}")
         .with_description(
-            "Spans, and collections of metrics, that a collector took or that were dropped.",
+            "Spans, logs, and collections of metrics, that a collector took or that were dropped.",
         )
         .with_callback(move |observer| {
-            let signals = [("spans", counts.spans()), ("metrics", counts.collections())];
+            let signals = [
+                ("spans", counts.spans()),
+                ("logs", counts.logs()),
+                ("metrics", counts.collections()),
+            ];
             for (signal, counted) in signals {
                 for (result, count) in [("sent", counted.sent), ("dropped", counted.dropped)] {
                     let attributes = [

@@ -25,7 +25,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 
-use atoll_client::otlp::{BadOtlp, Counts, Otlp};
+use atoll_client::otlp::{BadOtlp, Counts, Otlp, Outlet};
 use atoll_store::region::NewConflict;
 
 pub use self::gauges::{
@@ -79,6 +79,7 @@ struct Shown {
     provider: SdkMeterProvider,
     registry: prometheus::Registry,
     names: Names,
+    logs: Outlet,
     sampled: gauges::Sampled,
     instruments: Instruments,
 }
@@ -102,18 +103,18 @@ impl Metrics {
     /// Never: without a collector nothing can be wrong.
     #[must_use]
     pub fn new(whose: &Whose) -> Metrics {
-        Metrics::start(whose, None).expect("there is no collector")
+        Metrics::start(whose, None, &Outlet::default()).expect("there is no collector")
     }
 
-    /// Instruments that have counted nothing, and whose values go to a collector, if there is one. Then this is
-    /// called in a runtime.
+    /// Instruments that have counted nothing, and whose values go to a collector, if there is one; what is said to
+    /// `logs` goes there, too, if it is asked for. Then this is called in a runtime.
     ///
     /// # Errors
     /// [`BadOtlp`].
     ///
     /// # Panics
     /// Never: the registry is new.
-    pub fn start(whose: &Whose, otlp: Option<&Otlp>) -> Result<Metrics, BadOtlp> {
+    pub fn start(whose: &Whose, otlp: Option<&Otlp>, logs: &Outlet) -> Result<Metrics, BadOtlp> {
         let registry = prometheus::Registry::new();
         let on_all: std::collections::HashSet<Key> = [STORE.into(), REGION.into()].into();
         let exporter = opentelemetry_prometheus::exporter()
@@ -134,6 +135,7 @@ impl Metrics {
             if let Some(tracers) = otlp.tracers(&resource, &counts)? {
                 traces = Traces::new(tracers);
             }
+            otlp.open(logs, &resource, &counts)?;
         }
         let provider = provider.build();
         let meter = provider.meter("atoll");
@@ -147,6 +149,7 @@ impl Metrics {
         let shown = Shown {
             registry,
             names: Names::default(),
+            logs: logs.clone(),
             sampled,
             instruments: Instruments::new(&meter),
             provider,
@@ -313,10 +316,13 @@ impl Metrics {
     /// so no thread of the runtime may be here.
     pub fn shutdown(&self) {
         self.0.traces.shutdown();
-        let stopped = self.0.shown.as_ref().map(|shown| shown.provider.shutdown());
-        if let Some(Err(error)) = stopped {
+        let Some(shown) = &self.0.shown else {
+            return;
+        };
+        if let Err(error) = shown.provider.shutdown() {
             tracing::debug!(%error, "metrics were stopped before");
         }
+        shown.logs.close();
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use atoll_api::http::NodeRole;
 use atoll_client::Network;
+use atoll_client::otlp::Outlet;
 use atoll_node::surroundings::Work;
 use atoll_node::{Node, NodeConfig, Surroundings};
 use atoll_store::engine::{Engine, MemoryEngine};
@@ -84,6 +85,7 @@ impl Machine {
             engine: Some(Arc::new(engine)),
             wall_ms,
             work: Work::InLine { sync_after },
+            logs: Outlet::default(),
         };
         let config = self.config.borrow().clone();
         let running = match Box::pin(Node::start_in(config, surroundings)).await {
