@@ -159,13 +159,17 @@ fn whole_summary(report: &whole::Report) -> String {
         kills_at_writes,
         faults,
         changes,
+        drained,
+        removed,
+        rolled,
         leaders,
     } = report;
     format!(
         "{} simulated seconds: {operations} requests ({acknowledged} writes acknowledged, {retries} asked \
          again, {unknown} never answered), {kills} kills\n({kills_at_writes} in the middle of a write), \
          {faults} other faults, \
-         {changes} changes of topology and nodes, {leaders} times a leader",
+         {changes} changes of topology and nodes, {drained} regions left, {removed} died for good, \
+         {rolled} rolling restarts, {leaders} times a leader",
         simulated_ms / 1000
     )
 }

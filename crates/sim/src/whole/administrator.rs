@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use atoll_api::http::{Problem, Reason};
 use atoll_client::{Connection, Network};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -24,6 +25,10 @@ pub(super) enum Order {
     Topology { declaration: Value },
     /// A region's node, by the number of its machine, is removed.
     RemoveNode { machine: usize, name: String },
+    /// A region leaves.
+    Drain { name: String },
+    /// A dead region is removed by force.
+    RemoveRegion { name: String },
 }
 
 /// What became of an order.
@@ -83,17 +88,21 @@ impl Administrator {
 
     /// Asks until it is done or refused for good.
     async fn carry_out(&mut self, order: &Order, servers: &[String]) -> Option<u16> {
-        let mut last = None;
+        let (mut last, mut lost) = (None, None);
         for _ in 0..ATTEMPTS {
             let server = self.dice.pick(servers).clone();
-            let (status, text) = match self.ask(&server, order).await {
+            let (status, text) = match self.ask(&server, order, lost).await {
                 Ok((status, text)) => (Some(status), text),
                 Err(error) => (None, error),
             };
-            let line = format!("administrator: {order:?} -> {status:?} {text}");
+            let problem: Option<Problem> = serde_json::from_str(&text).ok();
+            lost = problem.as_ref().and_then(|problem| problem.lost).or(lost);
+            let is_refused = problem.and_then(|p| p.reason()) == Some(Reason::WrongState);
+            let shown: String = text.chars().take(300).collect();
+            let line = format!("administrator: {order:?} -> {status:?} {shown}");
             self.history.borrow_mut().trace.say(&line);
             last = status.or(last);
-            if matches!(status, Some(200 | 404)) {
+            if matches!(status, Some(200 | 404)) || is_refused {
                 break;
             }
             tokio::time::sleep(self.dice.ms(200, 800)).await;
@@ -101,7 +110,12 @@ impl Administrator {
         last
     }
 
-    async fn ask(&self, server: &str, order: &Order) -> Result<(u16, String), String> {
+    async fn ask(
+        &self,
+        server: &str,
+        order: &Order,
+        lost: Option<u64>,
+    ) -> Result<(u16, String), String> {
         let (method, path, body) = match order {
             Order::Topology { declaration } => {
                 let body = Bytes::from(declaration.to_string());
@@ -110,6 +124,16 @@ impl Administrator {
             Order::RemoveNode { name, .. } => {
                 (Method::DELETE, format!("/v1/nodes/{name}"), Bytes::new())
             }
+            Order::Drain { name } => {
+                let path = format!("/v1/regions/{name}/drain");
+                (Method::POST, path, Bytes::new())
+            }
+            Order::RemoveRegion { name } => {
+                let lost = lost.map(|lost| format!("&lost={lost}"));
+                let lost = lost.unwrap_or_default();
+                let path = format!("/v1/regions/{name}?force=true{lost}");
+                (Method::DELETE, path, Bytes::new())
+            }
         };
         let opened = Connection::open_in(&self.network, server, PATIENCE).await;
         let mut connection = opened.map_err(|e| e.to_string())?;
@@ -117,10 +141,7 @@ impl Administrator {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
         let answer = connection.send_with(&method, &path, headers, body).await;
         let answer = answer.map_err(|e| e.to_string())?;
-        let text = String::from_utf8_lossy(&answer.body)
-            .chars()
-            .take(160)
-            .collect();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
         Ok((answer.status, text))
     }
 }

@@ -13,21 +13,23 @@ use crate::Violation;
 impl Torment<'_> {
     /// Another shape of the links, asked of any region; the region that is to join is among them.
     pub(super) fn change_topology(&mut self) {
-        if self.plan.regions < 2 {
+        if self.plan.regions < 2 || self.has_dead() {
             return;
         }
+        let present = self.present();
         let kind = *self.dice.pick(&["AllToAll", "Ring", "Star"]);
         let mut topology = json!({ "type": kind });
         if kind == "Star" {
-            topology["hub"] = REGIONS[self.dice.index(self.plan.regions)].into();
+            topology["hub"] = REGIONS[*self.dice.pick(&present)].into();
         }
-        let regions = REGIONS.iter().take(self.plan.regions).map(|name| {
+        let regions = present.iter().map(|&region| {
+            let name = REGIONS[region];
             let nodes = (0..self.plan.nodes).map(|place| address(&node_name(name, place)));
             json!({ "name": name, "endpoints": nodes.collect::<Vec<_>>() })
         });
         let regions: Vec<Value> = regions.collect();
         let declaration = json!({ "topology": topology, "regions": regions });
-        let asked = self.dice.index(self.plan.formed);
+        let asked = self.any_running();
         self.report.changes += 1;
         self.desk
             .order(Order::Topology { declaration }, self.servers(asked));
@@ -35,7 +37,7 @@ impl Torment<'_> {
 
     /// A fourth node comes to a region of three; or one that is there goes.
     pub(super) fn change_nodes(&mut self) -> Result<(), Violation> {
-        let region = self.dice.index(self.plan.formed);
+        let region = self.any_running();
         let there: Vec<usize> = (0..self.machines.len())
             .filter(|&place| self.machines[place].region == region)
             .filter(|&place| !self.machines[place].is_gone())
@@ -79,7 +81,7 @@ impl Torment<'_> {
                     self.remove(machine);
                 }
                 (Order::Topology { .. }, Some(200)) => self.begin_to_join(),
-                (Order::RemoveNode { .. } | Order::Topology { .. }, _) => {}
+                (_, _) => {}
             }
         }
     }
@@ -97,7 +99,7 @@ impl Torment<'_> {
     }
 
     /// Where a region's first nodes are.
-    fn servers(&self, region: usize) -> Vec<String> {
+    pub(super) fn servers(&self, region: usize) -> Vec<String> {
         let node = |place| address(&node_name(REGIONS[region], place));
         (0..self.plan.nodes).map(node).collect()
     }

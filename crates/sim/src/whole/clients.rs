@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::history::{Answer, Asked, Freshness, Shared};
+use super::torment::Mischief;
 use crate::dice::Dice;
 
 const COLLECTION: &str = "pages";
@@ -28,6 +29,7 @@ pub(super) struct Client {
     /// The region's nodes as `http://host:port`.
     pub(super) servers: Vec<String>,
     pub(super) keys: u64,
+    pub(super) mischief: Option<Mischief>,
     pub(super) network: Network,
     pub(super) dice: Dice,
     pub(super) history: Shared,
@@ -85,7 +87,12 @@ impl Client {
             _ => Freshness::Any,
         };
         let mut headers = HeaderMap::new();
-        match (how, memory.session.token()) {
+        let asked_for = match (how, self.mischief) {
+            (Freshness::Leader, Some(Mischief::StaleLeaders))
+            | (Freshness::Session, Some(Mischief::StaleSessions)) => Freshness::Any,
+            _ => how,
+        };
+        match (asked_for, memory.session.token()) {
             (Freshness::Leader, _) => set(&mut headers, header::CONSISTENCY, "leader"),
             (Freshness::Any, _) => set(&mut headers, header::CONSISTENCY, "any"),
             (Freshness::Session, None) => return,

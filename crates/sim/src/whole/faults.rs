@@ -55,7 +55,7 @@ impl Torment<'_> {
         if !self.is_time(PAUSE_MS) {
             return Ok(());
         }
-        match self.dice.below(15) {
+        match self.dice.below(18) {
             0 => self.kill_someone(),
             1 | 2 => self.kill_a_leader(),
             3 => self.kill_at_a_write(),
@@ -66,7 +66,9 @@ impl Torment<'_> {
             10 => self.slow_one_way(),
             11 => self.lose_a_disk(),
             12 => self.change_topology(),
-            _ => self.change_nodes()?,
+            13 | 14 => self.change_nodes()?,
+            15 => self.roll(),
+            _ => self.region_leaves(),
         }
         Ok(())
     }
@@ -75,6 +77,13 @@ impl Torment<'_> {
     pub(super) fn kill_leaders_shortly(&mut self) {
         if self.is_time(SHORTLY_MS) {
             self.kill_a_leader();
+        }
+    }
+
+    /// Cuts leaders off, and the next one before the last is back.
+    pub(super) fn isolate_leaders_shortly(&mut self) {
+        if self.is_time(SHORTLY_MS) {
+            self.isolate_a_leader();
         }
     }
 
@@ -161,10 +170,15 @@ impl Torment<'_> {
         if !self.machines[place].is_up() || self.machines[place].node().is_none() {
             return;
         }
+        let away = self.dice.ms(500, 5000);
+        self.stop_for(place, away);
+    }
+
+    /// The machine's node stops in order, and starts again after a while.
+    pub(super) fn stop_for(&mut self, place: usize, away: Duration) {
         self.say(&format!("{} is stopped", self.machines[place].name));
         self.report.faults += 1;
         self.machines[place].stop();
-        let away = self.dice.ms(500, 5000);
         self.at_end(away, End::Start(place));
     }
 

@@ -41,8 +41,11 @@ pub(super) struct Machine {
     disk: RefCell<Arc<MemoryEngine>>,
     power: RefCell<Power>,
     node: RefCell<Option<Node>>,
-    stop: Notify,
+    /// Tells the node that lives now to stop. Each has its own: what one was told is nothing to the next.
+    stop: RefCell<Rc<Notify>>,
     state: Cell<State>,
+    /// How often its node was started.
+    life: Cell<u64>,
     /// Says that it syncs, and does not: a fault put in by hand.
     lies: bool,
     /// Why its node gave up by itself, if it did.
@@ -58,8 +61,9 @@ impl Machine {
             disk: RefCell::default(),
             power: RefCell::new(Power::on()),
             node: RefCell::default(),
-            stop: Notify::new(),
+            stop: RefCell::default(),
             state: Cell::new(State::Stopped),
+            life: Cell::new(0),
             lies,
             gave_up: RefCell::default(),
         })
@@ -72,7 +76,10 @@ impl Machine {
         }
         let power = Power::on();
         *self.power.borrow_mut() = power.clone();
+        let stop = Rc::new(Notify::new());
+        *self.stop.borrow_mut() = Rc::clone(&stop);
         self.state.set(State::Up);
+        self.life.set(self.life.get() + 1);
         let card = Arc::new(Card(power.clone()));
         let engine = Plugged {
             engine: Arc::clone(&self.disk.borrow()),
@@ -98,7 +105,7 @@ impl Machine {
         *self.node.borrow_mut() = Some(running.node().clone());
         let why = tokio::select! {
             biased;
-            () = self.stop.notified() => None,
+            () = stop.notified() => None,
             why = running.failed() => Some(why),
         };
         if why.is_none() {
@@ -120,6 +127,11 @@ impl Machine {
 
     pub(super) fn state(&self) -> State {
         self.state.get()
+    }
+
+    /// How often its node was started.
+    pub(super) fn life(&self) -> u64 {
+        self.life.get()
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -169,7 +181,7 @@ impl Machine {
 
     /// Asks the node to stop in order.
     pub(super) fn stop(&self) {
-        self.stop.notify_one();
+        self.stop.borrow().notify_one();
     }
 
     /// How many of the last appends are not synced.

@@ -3,18 +3,20 @@
 //! A seed stands for a store of one to three regions of one or three nodes, for clients that read and write
 //! single keys, and for faults: nodes killed at any moment and in the middle of a write, with all that was not
 //! synced lost; leaders cut off from their followers and not from their clients; cuts between regions, also in
-//! one direction; slow links; nodes stopped in order; disks lost; the topology changed meanwhile. In the end
-//! everything heals, and the [`invariants`] are checked.
+//! one direction; slow links; nodes stopped in order and restarted in turn; disks lost; the topology changed, and
+//! regions that join, leave with proof, or die for good and are removed by force meanwhile. In the end everything
+//! heals, and the [`invariants`] are checked.
 //!
 //! - [`store`]: which nodes there are → [`machine`]: one of them, on [`disk`], [`power`] and [`network`]
-//! - [`torment`]: the schedule being played; [`faults`]: what goes wrong in it; [`changes`]: what is asked of the
-//!   [`administrator`]
+//! - [`torment`]: the schedule being played; [`faults`]: what goes wrong in it; [`rolling`] restarts; [`changes`] and
+//!   [`departures`]: what is asked of the [`administrator`]
 //! - [`clients`] write the [`history`]; [`end`] is what nodes hold when all is quiet
 //! - [`process`]: each schedule in a process of its own, so that a seed means the same run every time
 
 mod administrator;
 mod changes;
 mod clients;
+mod departures;
 mod disk;
 mod end;
 mod faults;
@@ -24,6 +26,7 @@ mod machine;
 mod network;
 mod power;
 pub mod process;
+mod rolling;
 mod store;
 mod torment;
 mod trace;
@@ -57,6 +60,12 @@ pub struct Report {
     pub faults: u64,
     /// Changes of the topology and of regions' nodes.
     pub changes: u64,
+    /// Regions that left with proof.
+    pub drained: u64,
+    /// Regions that died for good and were removed by force.
+    pub removed: u64,
+    /// Times that a region's nodes were restarted in turn.
+    pub rolled: u64,
     /// Times that a node came to lead.
     pub leaders: u64,
 }
@@ -75,6 +84,9 @@ impl Report {
             kills_at_writes,
             faults,
             changes,
+            drained,
+            removed,
+            rolled,
             leaders,
         } = other;
         self.schedules += schedules;
@@ -87,6 +99,9 @@ impl Report {
         self.kills_at_writes += kills_at_writes;
         self.faults += faults;
         self.changes += changes;
+        self.drained += drained;
+        self.removed += removed;
+        self.rolled += rolled;
         self.leaders += leaders;
     }
 }

@@ -1,15 +1,18 @@
 //! One schedule being played: forms the store, torments it, lets it heal, and checks.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use atoll_client::Network;
+use atoll_store::engine::{Batch, Direction, Family};
 use turmoil::Sim;
 
 use super::administrator::{Administrator, Desk};
 use super::clients::Client;
+use super::departures::{Departures, Lost};
 use super::end::NodeEnd;
 use super::faults::Faults;
 use super::history::{Asked, Shared};
@@ -17,6 +20,7 @@ use super::invariants::{acknowledged, dots, equal, linearizable, majority, once,
 use super::machine::{Machine, State};
 use super::network::Card;
 use super::power::Power;
+use super::rolling::Rolling;
 use super::store::{Plan, REGIONS, address};
 use super::{Played, Report};
 use crate::Violation;
@@ -41,6 +45,14 @@ pub(super) const CLIENTS: &str = "clients";
 pub enum Mischief {
     /// Disks say that they sync, and do not.
     LyingDisks,
+    /// The same, and nobody looks at disks before the end.
+    LyingDisksUnwatched,
+    /// Reads that ask for the leader are answered by whoever is asked, as it stands there.
+    StaleLeaders,
+    /// Reads with a session are answered without waiting for what it has seen.
+    StaleSessions,
+    /// The last node forgets where in its log an entry is.
+    LostRecord,
 }
 
 impl Mischief {
@@ -49,6 +61,10 @@ impl Mischief {
     pub fn named(word: &str) -> Option<Mischief> {
         match word {
             "lying-disks" => Some(Mischief::LyingDisks),
+            "lying-disks-unwatched" => Some(Mischief::LyingDisksUnwatched),
+            "stale-leaders" => Some(Mischief::StaleLeaders),
+            "stale-sessions" => Some(Mischief::StaleSessions),
+            "lost-record" => Some(Mischief::LostRecord),
             _ => None,
         }
     }
@@ -61,6 +77,8 @@ pub enum Scenario {
     Seeded,
     /// A region of three whose leaders are killed again and again, and are back before anybody misses them.
     RestartedLeader,
+    /// A region of three whose leaders are cut off from their followers again and again, and not from clients.
+    IsolatedLeader,
 }
 
 impl Scenario {
@@ -70,6 +88,7 @@ impl Scenario {
         match word {
             "seeded" => Some(Scenario::Seeded),
             "restarted-leader" => Some(Scenario::RestartedLeader),
+            "isolated-leader" => Some(Scenario::IsolatedLeader),
             _ => None,
         }
     }
@@ -95,9 +114,14 @@ pub(super) struct Torment<'a> {
     pub(super) plan: Plan,
     pub(super) dice: Dice,
     pub(super) faults: Faults,
+    pub(super) rolling: Rolling,
+    pub(super) departures: Departures,
+    /// Tells a region's clients to stop.
+    pub(super) stops: Vec<Rc<Cell<bool>>>,
     pub(super) report: Report,
     pub(super) desk: Rc<Desk>,
     scenario: Scenario,
+    mischief: Option<Mischief>,
     history: Shared,
     /// Machines that take themselves for leaders, in the order in which they came to.
     leading: Vec<usize>,
@@ -116,7 +140,7 @@ pub(super) fn play(schedule: Schedule) -> Played {
     let mut dice = Dice::new(schedule.seed);
     let plan = match schedule.scenario {
         Scenario::Seeded => Plan::draw(&mut dice),
-        Scenario::RestartedLeader => Plan::region_of_three(),
+        Scenario::RestartedLeader | Scenario::IsolatedLeader => Plan::region_of_three(),
     };
     let mut torment = match Torment::new(plan, dice, schedule) {
         Ok(torment) => torment,
@@ -144,7 +168,10 @@ impl<'a> Torment<'a> {
             .tcp_capacity(1024)
             .enable_random_order()
             .build();
-        let lies = schedule.mischief == Some(Mischief::LyingDisks);
+        let lies = matches!(
+            schedule.mischief,
+            Some(Mischief::LyingDisks | Mischief::LyingDisksUnwatched)
+        );
         let machines = plan.machines(&mut dice, lies)?;
         let history = Shared::default();
         history.borrow_mut().trace.is_shown = schedule.is_shown;
@@ -152,8 +179,12 @@ impl<'a> Torment<'a> {
             sim,
             leading: Vec::new(),
             faults: Faults::default(),
+            rolling: Rolling::default(),
+            departures: Departures::default(),
+            stops: REGIONS.map(|_| Rc::default()).to_vec(),
             report: Report::default(),
             scenario: schedule.scenario,
+            mischief: schedule.mischief,
             desk: Rc::default(),
             stop: Rc::default(),
             machines,
@@ -204,6 +235,7 @@ impl<'a> Torment<'a> {
             match self.scenario {
                 Scenario::Seeded => self.harm()?,
                 Scenario::RestartedLeader => self.kill_leaders_shortly(),
+                Scenario::IsolatedLeader => self.isolate_leaders_shortly(),
             }
             self.step()?;
         }
@@ -242,10 +274,11 @@ impl<'a> Torment<'a> {
                     region_name: (*name).to_owned(),
                     servers: servers.clone(),
                     keys,
+                    mischief: self.mischief,
                     network: Network::Other(Arc::new(Card(Power::on()))),
                     dice: Dice::new(self.dice.draw()),
                     history: Rc::clone(&self.history),
-                    stop: Rc::clone(&self.stop),
+                    stop: Rc::clone(&self.stops[region]),
                 });
             }
         }
@@ -298,8 +331,10 @@ impl<'a> Torment<'a> {
             }
         }
         self.watch_leaders();
+        self.watch_departures();
         self.take_note();
         self.end_what_is_over();
+        self.roll_on();
         Ok(())
     }
 
@@ -313,6 +348,9 @@ impl<'a> Torment<'a> {
 
     fn check_acknowledged(&mut self) -> Result<(), Violation> {
         let fresh = std::mem::take(&mut self.history.borrow_mut().fresh);
+        if self.mischief == Some(Mischief::LyingDisksUnwatched) {
+            return Ok(());
+        }
         let history = self.history.borrow();
         for place in fresh {
             let operation = &history.operations[place];
@@ -351,8 +389,11 @@ impl<'a> Torment<'a> {
 
     /// Clients stop, and everything comes to rest; then all invariants are checked.
     fn settle_and_check(&mut self) -> Result<(), Violation> {
-        self.join_at_last()?;
+        self.come_and_go_at_last()?;
         self.stop.set(true);
+        for stop in &self.stops {
+            stop.set(true);
+        }
         let until = self.sim.elapsed() + SETTLED_WITHIN;
         while self.sim.is_host_running(CLIENTS) || !self.is_quiet() {
             self.go_on(Duration::from_millis(20))?;
@@ -363,6 +404,7 @@ impl<'a> Torment<'a> {
         // The last commit is known to all followers, and applied, a heartbeat later.
         self.go_on(Duration::from_secs(2))?;
         self.say("at rest");
+        self.spoil()?;
         let mut ends = Vec::new();
         let there = self.machines.iter().filter(|machine| !machine.is_gone());
         for (nth, machine) in there.enumerate() {
@@ -372,21 +414,39 @@ impl<'a> Torment<'a> {
             ends.push(NodeEnd::read(machine, &node, nth)?);
         }
         let history = self.history.borrow();
-        acknowledged::check(&history, &ends)?;
+        let lost = ends.first().map(|end| Lost::of(&end.shown.catalog));
+        let lost = lost.unwrap_or_default();
+        acknowledged::check(&history, &ends, &lost)?;
         dots::check(&history, &ends)?;
         once::check(&ends)?;
         equal::check(&ends)?;
-        sessions::check(&history, &ends)?;
+        sessions::check(&history, &ends, &lost)?;
         linearizable::check(&history)
     }
 
-    /// A region that was to join and never came to it, does now.
-    fn join_at_last(&mut self) -> Result<(), Violation> {
+    /// Takes a record from the last node's disk, where a test wants that.
+    fn spoil(&self) -> Result<(), Violation> {
+        let last = self.machines.iter().rfind(|machine| !machine.is_gone());
+        let (Some(Mischief::LostRecord), Some(machine)) = (self.mischief, last) else {
+            return Ok(());
+        };
+        let (disk, mut batch) = (machine.disk(), Batch::new());
+        disk.scan_prefix(Family::Log, b"", Direction::Forward, &mut |key, _| {
+            batch.delete(Family::Log, key);
+            ControlFlow::Break(())
+        })?;
+        Ok(disk.commit(&batch)?)
+    }
+
+    /// A region that was to join and never came to it, does now, and what leaves is let go.
+    fn come_and_go_at_last(&mut self) -> Result<(), Violation> {
         let until = self.sim.elapsed() + SETTLED_WITHIN;
-        while self.machines.iter().any(|machine| machine.is_waiting()) {
-            if self.desk.is_idle() {
+        let waits = |torment: &Self| torment.machines.iter().any(|m| m.is_waiting());
+        while waits(self) || !self.is_settled() {
+            if waits(self) && self.desk.is_idle() {
                 self.change_topology();
             }
+            self.go_on_with_departures();
             self.go_on(Duration::from_millis(100))?;
             if self.sim.elapsed() > until {
                 return Err(Violation::new("comes-to-rest", self.restless()));
@@ -400,13 +460,15 @@ impl<'a> Torment<'a> {
         let nodes: Vec<_> = there().filter_map(|machine| machine.node()).collect();
         let all_are_up = there().all(|m| m.state() == State::Up);
         let vectors_agree = nodes.windows(2).all(|n| n[0].vector() == n[1].vector());
-        let regions = 0..self.plan.regions;
         all_are_up
+            && self.rolling.is_over()
+            && self.is_settled()
             && nodes.len() == there().count()
             && nodes.iter().all(|node| node.readiness().ready)
             && self.desk.is_idle()
             && vectors_agree
-            && regions
+            && self
+                .present()
                 .into_iter()
                 .all(|region| self.leader(region).is_some())
     }

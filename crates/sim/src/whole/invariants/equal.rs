@@ -1,5 +1,7 @@
 //! Equal: in the end all nodes of a region hold the same, to the byte, and all regions show the same: state,
 //! conflicts, ledger.
+//!
+//! Seen to fail: a node that lost one record (`Mischief::LostRecord`).
 
 use std::ops::{Bound, ControlFlow};
 

@@ -5,6 +5,8 @@
 //! has been ("Testing for Linearizability", 2017). A key is a register, and every value is written once. A
 //! write of which nobody said what became of it may happen at any time from its question on, or never; when
 //! nobody read its value it never need, so it is left out. A write that was acknowledged, or read, must.
+//!
+//! Seen to fail: histories made by hand, in the tests below.
 
 use std::collections::HashSet;
 

@@ -1,16 +1,25 @@
 //! Sessions: a read with a session shows at least what the session has written and read of that key.
 //!
+//! Entries that were lost with a region that was removed by force have no place any more.
+//!
 //! Later than in one region: of two writes of a region, the one with the greater sequence.
+//!
+//! Seen to fail: answers that do not wait for what the session has seen (`Mischief::StaleSessions`).
 
 use std::collections::HashMap;
 
+use super::super::departures::Lost;
 use super::super::end::NodeEnd;
 use super::super::history::{Answer, Asked, Freshness, History};
 use crate::Violation;
 
 const NAME: &str = "sessions-hold";
 
-pub(in crate::whole) fn check(history: &History, ends: &[NodeEnd]) -> Result<(), Violation> {
+pub(in crate::whole) fn check(
+    history: &History,
+    ends: &[NodeEnd],
+    lost: &Lost,
+) -> Result<(), Violation> {
     let Some(end) = ends.first() else {
         return Ok(());
     };
@@ -32,10 +41,14 @@ pub(in crate::whole) fn check(history: &History, ends: &[NodeEnd]) -> Result<(),
         };
         let place = match shown {
             None => 0,
-            Some(value) => *places.get(&value).ok_or_else(|| {
-                let what = format!("{} showed {value}, which no entry has", operation.key);
-                Violation::new(NAME, what)
-            })?,
+            Some(value) => match places.get(&value) {
+                Some(place) => *place,
+                None if lost.is_removed(operation.region) => continue,
+                None => {
+                    let what = format!("{} showed {value}, which no entry has", operation.key);
+                    return Err(Violation::new(NAME, what));
+                }
+            },
         };
         let before = seen.get(&of).copied().unwrap_or_default();
         let is_bound = match operation.asked {
