@@ -229,6 +229,16 @@ fn store_cases() -> Vec<Case> {
             ] })),
         ),
         case(
+            "a collector by https needs a CA",
+            with(
+                store(),
+                &[(
+                    "/spec/telemetry",
+                    json!({ "otlp": { "endpoint": "https://collector:4318" } }),
+                )],
+            ),
+        ),
+        case(
             "failoverAfter of zero",
             topology(json!({ "type": "AllToAll", "failoverAfter": "0s" })),
         ),

@@ -123,6 +123,10 @@ fn fields_that_cannot_be_read_are_refused_by_name() {
             ),
         ),
         (
+            "more than all traces",
+            good().replace("spec: {", "spec: {telemetry: {traceRatio: 1.5}, "),
+        ),
+        (
             "negative rows",
             good().replace("spec: {", "spec: {retention: {conflicts: {maxRows: -1}}, "),
         ),
@@ -176,6 +180,13 @@ fn regions_that_do_not_go_together_are_refused() {
         (
             "no failover time",
             topology("{type: AllToAll, failoverAfter: 0s}"),
+        ),
+        (
+            "a collector that nothing is known of",
+            good().replace(
+                "spec: {",
+                "spec: {telemetry: {otlp: {endpoint: 'https://collector:4318'}}, ",
+            ),
         ),
     ];
     insta::assert_snapshot!(check(&cases));

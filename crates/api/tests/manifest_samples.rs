@@ -108,7 +108,7 @@ spec:
     tolerations: [{ key: dedicated, operator: Exists }]
   objectives: { maxLag: 3s, maxClockSkew: 250ms }
   retention: { maxAge: 48h, maxSize: 500Mi, conflicts: { maxAge: 24h, maxRows: 1000 } }
-  telemetry: { otlp: { endpoint: "http://collector:4318" } }
+  telemetry: { otlp: { endpoint: "http://collector:4318", logs: true }, traceRatio: 0.5 }
 status: { conditions: [] }
 ---
 # nothing here
@@ -156,9 +156,10 @@ fn every_field_is_read() {
     assert_eq!(manifest.log_retention.max_size.to_string(), "500Mi");
     assert_eq!(manifest.conflict_retention.max_rows, 1000);
     assert_eq!(
-        manifest.otlp_endpoint.as_ref().unwrap().as_str(),
+        manifest.telemetry.otlp.as_ref().unwrap().endpoint.as_str(),
         "http://collector:4318"
     );
+    assert_eq!(manifest.telemetry.trace_ratio.map(f64::from), Some(0.5));
     let conflicts = &manifest.collection("pages").unwrap().conflicts;
     assert!(
         matches!(&conflicts.policy, DeclaredPolicy::OriginPriority { origins } if origins.len() == 2)

@@ -2,8 +2,7 @@
 
 use super::byte_size::ByteSize;
 use super::collection::{DataType, UpdateDelete};
-use super::endpoint::Endpoint;
-use super::geostore::{LinkSpec, Location, Replicas, Role};
+use super::geostore::{LinkSpec, Location, Replicas, Role, TelemetrySpec};
 use super::names::{CollectionName, RegionName, StoreName};
 use super::template::NodeTemplate;
 use super::time_span::TimeSpan;
@@ -27,8 +26,8 @@ pub struct StoreManifest {
     pub log_retention: LogRetention,
     /// How much of the ledger is kept.
     pub conflict_retention: ConflictRetention,
-    /// Where metrics and traces are sent, if anywhere.
-    pub otlp_endpoint: Option<Endpoint>,
+    /// Where metrics, traces and logs are sent, if anywhere.
+    pub telemetry: TelemetrySpec,
     /// The collections in the order written.
     pub collections: Vec<DeclaredCollection>,
 }

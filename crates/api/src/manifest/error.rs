@@ -87,6 +87,11 @@ pub enum Fault {
     /// A limit of zero.
     #[error("zero is no limit: write more than 0, or leave the field out for its default")]
     Zero,
+    /// A collector by TLS, and nothing to know it by.
+    #[error(
+        "a collector by https needs a CA that its certificate is checked against: name a Secret with ca.crt"
+    )]
+    CollectorUntrusted,
     /// The shape of the links.
     #[error(transparent)]
     Topology(#[from] TopologyFault),

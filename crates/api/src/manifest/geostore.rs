@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::byte_size::ByteSize;
 use super::endpoint::Endpoint;
 use super::names::RegionName;
+use super::share::Share;
 use super::template::NodeTemplate;
 use super::time_span::TimeSpan;
-use super::tls::TlsSpec;
+use super::tls::{SecretRef, TlsSpec};
 
 /// A geo-distributed, multi-leader store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ pub struct GeoStoreSpec {
     /// How much is kept for regions that are silent, and of past conflicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<RetentionSpec>,
-    /// Where metrics and traces go.
+    /// Where metrics, traces and logs go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<TelemetrySpec>,
 }
@@ -367,19 +368,35 @@ pub struct ConflictRetentionSpec {
     pub max_rows: Option<u64>,
 }
 
-/// Where metrics and traces go.
+/// Where metrics, traces and logs go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "k8s", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct TelemetrySpec {
     /// An OpenTelemetry collector. Absent: only `/metrics` is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<OtlpSpec>,
+    /// Which share of the traces that begin at nodes is kept, from 0 to 1. Default: 0.01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_ratio: Option<Share>,
 }
 
 /// An OpenTelemetry collector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "k8s", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct OtlpSpec {
     /// The collector's OTLP/HTTP address.
     pub endpoint: Endpoint,
+    /// A Secret with the CAs (`ca.crt`) that the collector's certificate is checked against, where the address is
+    /// `https`. Nodes read it when they start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretRef>,
+    /// A Secret with what is sent along in HTTP headers: `headers`, as OTEL_EXPORTER_OTLP_HEADERS has them, such as
+    /// `authorization=Bearer%20…`. Nodes read it when they start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_secret_ref: Option<SecretRef>,
+    /// Whether nodes' logs go there, too. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<bool>,
 }

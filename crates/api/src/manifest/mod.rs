@@ -34,6 +34,7 @@ mod rules;
 #[cfg(feature = "k8s")]
 mod schema;
 mod shape;
+mod share;
 #[cfg(feature = "k8s")]
 mod status;
 mod template;
@@ -67,6 +68,7 @@ pub use parse::{declare_store, parse};
 #[cfg(feature = "k8s")]
 pub use replication_link::{ReplicationLink, ReplicationLinkSpec};
 pub use shape::TopologyFault;
+pub use share::{InvalidShare, Share};
 #[cfg(feature = "k8s")]
 pub use status::{
     CollectionStatus, GeoStoreStatus, RegionState, RegionStatus, ReplicationLinkStatus,

@@ -38,6 +38,7 @@ pub(crate) fn declare(document: &StoreDocument, report: &mut Report) -> Option<S
     } = &document.object.spec;
     check_regions(document, report);
     check_limits(document, report);
+    check_collector(document, report);
     let names: Vec<RegionName> = regions.iter().map(|region| region.name.clone()).collect();
     let shape_fields = [
         "spec.topology.order",
@@ -65,10 +66,7 @@ pub(crate) fn declare(document: &StoreDocument, report: &mut Report) -> Option<S
         objectives: declare_objectives(objectives.as_ref()),
         log_retention: declare_log_retention(retention.as_ref()),
         conflict_retention: declare_conflict_retention(retention.as_ref()),
-        otlp_endpoint: telemetry
-            .as_ref()
-            .and_then(|t| t.otlp.as_ref())
-            .map(|otlp| otlp.endpoint.clone()),
+        telemetry: telemetry.clone().unwrap_or_default(),
         collections: Vec::new(),
     })
 }
@@ -152,6 +150,18 @@ fn check_limits(document: &StoreDocument, report: &mut Report) {
         if number == Some(0) {
             report.add(&document.place, field, Fault::Zero);
         }
+    }
+}
+
+fn check_collector(document: &StoreDocument, report: &mut Report) {
+    let telemetry = document.object.spec.telemetry.as_ref();
+    let Some(otlp) = telemetry.and_then(|telemetry| telemetry.otlp.as_ref()) else {
+        return;
+    };
+    let by_tls = otlp.endpoint.as_str().starts_with("https:");
+    if by_tls && otlp.ca_secret_ref.is_none() {
+        let field = "spec.telemetry.otlp.caSecretRef";
+        report.add(&document.place, field, Fault::CollectorUntrusted);
     }
 }
 

@@ -136,6 +136,12 @@ pub(crate) const RULES: &[Rule] = &[
     },
     Rule {
         kind: "GeoStore",
+        path: "spec.telemetry.otlp",
+        rule: "!self.endpoint.startsWith('https:') || has(self.caSecretRef)",
+        message: "a collector by https needs a CA that its certificate is checked against: add caSecretRef, a Secret with ca.crt",
+    },
+    Rule {
+        kind: "GeoStore",
         path: "spec.topology",
         rule: "self.type == 'Ring' || !has(self.order)",
         message: "order belongs to type Ring: remove it, or change the type",

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use atoll_api::manifest::{RegionName, StoreManifest, Topology};
+use atoll_api::manifest::{RegionName, StoreManifest, TelemetrySpec, Topology};
 use serde_json::{Value, json};
 
 use super::reload::settings_of;
@@ -74,9 +74,7 @@ impl NodePlan<'_> {
                 "maxRows": manifest.conflict_retention.max_rows,
             },
             "logRetention": { "maxSize": manifest.log_retention.max_size },
-            "telemetry": {
-                "otlp": manifest.otlp_endpoint.as_ref().map(|endpoint| json!({ "endpoint": endpoint })),
-            },
+            "telemetry": telemetry(&manifest.telemetry),
         });
         if nodes.len() > 1 {
             let node = |place: usize| {
@@ -89,6 +87,16 @@ impl NodePlan<'_> {
         }
         config
     }
+}
+
+/// Secrets are Kubernetes' own: a collector's CA and headers come from the `OTEL_…` variables here.
+fn telemetry(telemetry: &TelemetrySpec) -> Value {
+    let endpoint = telemetry.otlp.as_ref().map(|otlp| &otlp.endpoint);
+    let mut config = json!({ "otlp": endpoint.map(|endpoint| json!({ "endpoint": endpoint })) });
+    if let Some(ratio) = telemetry.trace_ratio {
+        config["traceRatio"] = json!(ratio);
+    }
+    config
 }
 
 fn topology(manifest: &StoreManifest) -> Value {

@@ -15,7 +15,7 @@ mod stateful_set;
 
 use std::collections::BTreeMap;
 
-use atoll_api::manifest::{ClientTls, DeclaredRegion};
+use atoll_api::manifest::{ClientTls, DeclaredRegion, OtlpSpec};
 use serde_json::{Value, json};
 
 pub use crate::kinds::Kind;
@@ -84,6 +84,11 @@ impl Parts<'_> {
     fn serves_https(&self) -> bool {
         let tls = self.declared.tls.as_ref();
         tls.is_some_and(|tls| tls.clients == ClientTls::Tls)
+    }
+
+    /// Where nodes send their telemetry.
+    fn collector(&self) -> Option<&OtlpSpec> {
+        self.declared.manifest.telemetry.otlp.as_ref()
     }
 
     /// An object of this region.

@@ -3,7 +3,7 @@
 //! Members and topology are in it for the first start only: then the store's own log knows better, and nodes
 //! are told by the admin API. What takes a restart to change is marked by a fingerprint of its own.
 
-use atoll_api::manifest::{ClientTls, Topology};
+use atoll_api::manifest::{ClientTls, TelemetrySpec, Topology};
 use serde_json::{Value, json};
 
 use super::Parts;
@@ -14,6 +14,8 @@ use crate::names::{NODE_PORT, PORT};
 pub(super) const DATA: &str = "/var/lib/atoll";
 /// Where the certificates are: beside the configurations, which are mounted read-only themselves.
 pub(super) const TLS: &str = "/etc/atoll-tls";
+/// Where the collector's CA is.
+pub(super) const COLLECTOR: &str = "/etc/atoll-collector";
 
 /// The file's content for one node.
 pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
@@ -89,10 +91,26 @@ pub(super) fn settings(parts: &Parts<'_>) -> Value {
             "maxRows": manifest.conflict_retention.max_rows,
         },
         "logRetention": { "maxSize": manifest.log_retention.max_size },
-        "telemetry": {
-            "otlp": manifest.otlp_endpoint.as_ref().map(|endpoint| json!({ "endpoint": endpoint })),
-        },
+        "telemetry": telemetry(&manifest.telemetry),
     })
+}
+
+fn telemetry(telemetry: &TelemetrySpec) -> Value {
+    let collector = telemetry.otlp.as_ref().map(|otlp| {
+        let mut config = json!({ "endpoint": otlp.endpoint });
+        if otlp.ca_secret_ref.is_some() {
+            config["ca"] = format!("{COLLECTOR}/{}", files::CA).into();
+        }
+        if otlp.logs == Some(true) {
+            config["logs"] = true.into();
+        }
+        config
+    });
+    let mut config = json!({ "otlp": collector });
+    if let Some(ratio) = telemetry.trace_ratio {
+        config["traceRatio"] = json!(ratio);
+    }
+    config
 }
 
 /// A topology in a file must have an address for every region.

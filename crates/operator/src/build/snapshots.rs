@@ -155,6 +155,63 @@ fn a_restart_is_due_only_for_settings() {
     );
 }
 
+/// The CA is mounted, headers come by a variable, and nothing of either Secret is in what everybody may read.
+#[test]
+fn a_collector_is_named_trusted_and_shown_what_its_secrets_say() {
+    let with = |telemetry: &str| {
+        THREE.replace(
+            "  regions",
+            &format!("  telemetry: {{ {telemetry} }}\n  regions"),
+        )
+    };
+    let full = with(
+        "otlp: { endpoint: 'https://collector:4318', caSecretRef: { name: trusted }, headersSecretRef: { name: token }, \
+         logs: true }, traceRatio: 0.5",
+    );
+    let declared = declared(&full);
+    let built = build(&declared, &plan(&declared, &Observed::default()));
+    let body = |kind: Kind| &built.iter().find(|built| built.kind == kind).unwrap().body;
+    let files = body(Kind::ConfigMap)["data"].as_object().unwrap();
+    let file = files.values().next().unwrap().as_str().unwrap();
+    let node: serde_json::Value = serde_yaml_ng::from_str(file).unwrap();
+    assert_eq!(
+        node["telemetry"],
+        serde_json::json!({
+            "otlp": { "endpoint": "https://collector:4318", "ca": "/etc/atoll-collector/ca.crt", "logs": true },
+            "traceRatio": 0.5,
+        })
+    );
+    let pod = &body(Kind::StatefulSet)["spec"]["template"]["spec"];
+    let named = |list: &serde_json::Value, name: &str| {
+        let all = list.as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        named(&pod["volumes"], "collector")["secret"]["secretName"],
+        "trusted"
+    );
+    let container = &pod["containers"][0];
+    let mount = named(&container["volumeMounts"], "collector");
+    assert_eq!(mount["mountPath"], "/etc/atoll-collector");
+    let headers = named(&container["env"], "OTEL_EXPORTER_OTLP_HEADERS");
+    assert_eq!(
+        headers["valueFrom"]["secretKeyRef"],
+        serde_json::json!({ "name": "token", "key": "headers" })
+    );
+    let print = |store: &str| {
+        let text = text(store, &["StatefulSet"]);
+        let line = text
+            .lines()
+            .find(|line| line.contains("atoll.dev/configuration"));
+        line.unwrap().to_owned()
+    };
+    assert_ne!(
+        print(&full),
+        print(&full.replace("name: token", "name: other"))
+    );
+    assert_ne!(print(&full), print(&full.replace("0.5", "0.1")));
+}
+
 #[test]
 fn what_others_need_comes_first() {
     let declared = declared(THREE);

@@ -92,6 +92,11 @@ fn pod(parts: &Parts<'_>, fingerprint: &str) -> Value {
         let secret = json!({ "secretName": parts.names.certificates(), "defaultMode": READABLE });
         volumes.push(json!({ "name": "tls", "secret": secret }));
     }
+    if let (Some(name), Some(volumes)) = (collector_ca(parts), spec["volumes"].as_array_mut()) {
+        let items = json!([{ "key": files::CA, "path": files::CA }]);
+        let secret = json!({ "secretName": name, "defaultMode": READABLE, "items": items });
+        volumes.push(json!({ "name": "collector", "secret": secret }));
+    }
     let scheduling = [
         ("affinity", template.affinity.clone()),
         ("tolerations", template.tolerations.clone()),
@@ -135,8 +140,14 @@ fn spread(parts: &Parts<'_>) -> Value {
     ])
 }
 
-/// What a node says of itself to those who watch it.
-fn environment() -> Value {
+/// The Secret with whom the collector's certificate is checked against.
+fn collector_ca<'a>(parts: &'a Parts<'_>) -> Option<&'a str> {
+    let secret = parts.collector()?.ca_secret_ref.as_ref()?;
+    Some(&secret.name)
+}
+
+/// What a node says of itself to those who watch it, and shows to its collector.
+fn environment(parts: &Parts<'_>) -> Value {
     let from = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let attributes = [
         ("k8s.pod.name", "POD_NAME"),
@@ -144,12 +155,22 @@ fn environment() -> Value {
         ("k8s.node.name", "MACHINE"),
     ];
     let attributes = attributes.map(|(attribute, variable)| format!("{attribute}=$({variable})"));
-    json!([
+    let mut variables = vec![
         from("POD_NAME", "metadata.name"),
         from("POD_NAMESPACE", "metadata.namespace"),
         from("MACHINE", "spec.nodeName"),
-        { "name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes.join(",") },
-    ])
+        json!({ "name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes.join(",") }),
+    ];
+    let headers = parts
+        .collector()
+        .and_then(|otlp| otlp.headers_secret_ref.as_ref());
+    if let Some(secret) = headers {
+        let key = json!({ "name": secret.name, "key": "headers" });
+        let variable =
+            json!({ "name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": { "secretKeyRef": key } });
+        variables.push(variable);
+    }
+    variables.into()
 }
 
 fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
@@ -175,7 +196,7 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
         "name": "atoll",
         "image": image,
         "args": ["node", "--config", "/etc/atoll/$(POD_NAME).yaml"],
-        "env": environment(),
+        "env": environment(parts),
         "ports": [
             { "name": "http", "containerPort": PORT, "protocol": "TCP" },
             { "name": "node", "containerPort": NODE_PORT, "protocol": "TCP" },
@@ -196,6 +217,13 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
     });
     if has_tls && let Some(mounts) = container["volumeMounts"].as_array_mut() {
         mounts.push(json!({ "name": "tls", "mountPath": node_config::TLS, "readOnly": true }));
+    }
+    if collector_ca(parts).is_some()
+        && let Some(mounts) = container["volumeMounts"].as_array_mut()
+    {
+        let mount =
+            json!({ "name": "collector", "mountPath": node_config::COLLECTOR, "readOnly": true });
+        mounts.push(mount);
     }
     if parts.serves_https()
         && let Some(variables) = container["env"].as_array_mut()
