@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/paths.sh"
 . "$here/cables.sh"
 SOCKET=$STATE/docker/docker.sock
+SERVICES=10.213.240.0/20
 NODE_IMAGE=e2e.local/node:$(awk '$1 == "kubelet" { print $4 }' "$here/versions")
 
 main() {
@@ -75,6 +76,17 @@ up() {
     # The first machine is a region like the others.
     KUBECONFIG=$directory/kubeconfig kubectl taint nodes --all node-role.kubernetes.io/control-plane- >/dev/null 2>&1 || true
     KUBECONFIG=$directory/kubeconfig kubectl wait --for=condition=Ready nodes --all --timeout=180s >/dev/null
+    [ -z "$own" ] || lay_way
+}
+
+# Tests dial Services directly: over the bridge, through the daemon's machine, to the first node's kube-proxy.
+lay_way() {
+    local node
+    node=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$cluster-control-plane")
+    nsenter --net --target "$(cat "$STATE/docker/docker.inner")" sh -c \
+        "ip route replace $SERVICES via $node && iptables -I DOCKER-USER -d $SERVICES -j ACCEPT && iptables -I DOCKER-USER -s $node -j ACCEPT"
+    ip -n "$NETWORK" route replace "$SERVICES" via 10.211.0.200
+    ip route replace "$SERVICES" via "$GATEWAY"
 }
 
 load() { kind load image-archive "$1" --name "$cluster"; }
@@ -107,6 +119,7 @@ logs() { timeout 120 kind export logs "$1" --name "$cluster" >/dev/null 2>&1 || 
 down() {
     kind delete cluster --name "$cluster" --kubeconfig "$directory/kubeconfig" || true
     rm -rf "$directory"
+    ip route del "$SERVICES" 2>/dev/null || true
     [ ! -S "$SOCKET" ] || "$here/kind/docker.sh" stop
     drop_cables
 }

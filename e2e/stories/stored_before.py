@@ -23,8 +23,9 @@ def tell(story):
         story.eventually("the odd object is stored", lambda: story.kubectl("apply", "--validate=false", "-f", "-", given=odd), 30)
     finally:
         replace(story, strict)
-    # The API server takes no status of such an object.
-    told = story.eventually("an event says that it cannot be read", lambda: events(story), 60)
+    # The API server takes no status of such an object. It ends watches when definitions change; they are begun again
+    # after pauses of up to half a minute.
+    told = story.eventually("an event says that it cannot be read", lambda: events(story), 120)
     story.figure(f"told: {told[0]}")
     story.apply(shop.collection("votes", kind="Counter"))
     seconds = story.wait("Ready", "collection/votes", 60)
