@@ -13,8 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::arguments::StoreCommand;
 use crate::commands;
 use crate::failure::Failure;
-use crate::output::{self, Format};
-use crate::target::{Place, TargetArguments};
+use crate::output;
+use crate::target::{Place, Shown, TargetArguments};
 
 /// A connection passes through the API server and a kubelet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,19 +61,8 @@ struct Which {
     /// Kubeconfig. Default: as for kubectl, $KUBECONFIG or ~/.kube/config
     #[arg(long, value_name = "FILE", global = true)]
     kubeconfig: Option<PathBuf>,
-    /// Region to talk to
-    #[arg(long, value_name = "NAME", global = true)]
-    region: Option<String>,
-    /// How results are written
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "table",
-        global = true
-    )]
-    output: Format,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Subcommand, Debug)]
@@ -94,7 +83,7 @@ impl KubectlArguments {
         match command {
             Command::OfStore(command) => {
                 let places = which.places().await?;
-                let target = TargetArguments::of(places, which.region, which.output);
+                let target = TargetArguments::of(places, which.shown);
                 commands::run_on(command, &target).await
             }
             Command::Install => {
@@ -102,7 +91,7 @@ impl KubectlArguments {
                 Ok(())
             }
             Command::Version => {
-                commands::version::run(&TargetArguments::of(Vec::new(), None, which.output))
+                commands::version::run(&TargetArguments::of(Vec::new(), which.shown))
             }
         }
     }
@@ -118,7 +107,7 @@ impl Which {
             geostore: self.geostore.clone(),
         };
         let Found { regions, dialer } = reach::find(&wanted).await?;
-        if let Some(wanted) = &self.region
+        if let Some(wanted) = &self.shown.region
             && !regions.contains_key(wanted)
         {
             let known: Vec<_> = regions.keys().map(String::as_str).collect();

@@ -23,19 +23,8 @@ pub(crate) struct TargetArguments {
         global = true
     )]
     servers: Vec<String>,
-    /// Region to talk to
-    #[arg(long, value_name = "NAME", global = true)]
-    region: Option<String>,
-    /// How results are written
-    #[arg(
-        short,
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "table",
-        global = true
-    )]
-    output: Format,
+    #[command(flatten)]
+    shown: Shown,
     /// Bearer token for the server
     #[arg(
         long,
@@ -51,6 +40,24 @@ pub(crate) struct TargetArguments {
     /// Servers that were found in another way than by these flags.
     #[arg(skip)]
     found: Option<Vec<Place>>,
+}
+
+/// Which region is asked, and how its answer is written: wherever the store is.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Shown {
+    /// Region to talk to
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) region: Option<String>,
+    /// How results are written
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table",
+        global = true
+    )]
+    pub(crate) output: Format,
 }
 
 /// One server, and the region's name as far as it is known without asking.
@@ -72,18 +79,17 @@ impl Place {
 
 impl TargetArguments {
     /// Of servers that were found in another way.
-    pub(crate) fn of(places: Vec<Place>, region: Option<String>, output: Format) -> Self {
+    pub(crate) fn of(places: Vec<Place>, shown: Shown) -> Self {
         TargetArguments {
             found: Some(places),
-            region,
-            output,
+            shown,
             ..TargetArguments::default()
         }
     }
 
     /// How results are written.
     pub(crate) fn format(&self) -> Format {
-        self.output
+        self.shown.output
     }
 
     /// How servers are connected to.
@@ -97,7 +103,7 @@ impl TargetArguments {
     /// The one server to talk to.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
         let places = self.places()?;
-        let Some(wanted) = &self.region else {
+        let Some(wanted) = &self.shown.region else {
             let first = places.into_iter().next();
             return first.map(|place| place.client).ok_or_else(nowhere);
         };
@@ -139,7 +145,7 @@ impl TargetArguments {
 
     /// The regions to show or compare: all at hand, or the one asked for.
     pub(crate) async fn regions(&self) -> Result<Vec<Place>, Failure> {
-        match &self.region {
+        match &self.shown.region {
             Some(region) => Ok(vec![Place {
                 client: self.client().await?,
                 region: Some(region.clone()),

@@ -193,7 +193,8 @@ impl ClientError {
 }
 
 /// The last cause of a chain: libraries wrap it in words that say nothing.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

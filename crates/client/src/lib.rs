@@ -35,7 +35,7 @@ pub use client::{Client, Settings};
 pub use connection::{Connection, RawAnswer};
 pub use data::{Changes, Content, Read};
 pub use dialer::{Dialer, WrongScheme};
-pub use error::ClientError;
+pub use error::{ClientError, innermost};
 pub use network::{Dial, Dialing, Duplex, Network, Stream};
 pub use options::{ReadOptions, WriteOptions};
 pub use peer::{PeerAnswer, PeerClient};

@@ -24,10 +24,7 @@ pub(super) fn build(parts: &Parts<'_>) -> (Built, String) {
     let clients = tls.map(|tls| (tls.clients, tls.client_ca.is_some()));
     let clients = clients.map_or_else(String::new, |clients| format!("{clients:?}"));
     // What comes by a variable is read when a node starts.
-    let headers = parts
-        .collector()
-        .and_then(|otlp| otlp.headers_secret_ref.as_ref());
-    let headers = headers.map_or("", |secret| &secret.name);
+    let headers = parts.collector_headers().unwrap_or_default();
     (
         built,
         crate::names::fingerprint(&format!("{settings}{clients}{headers}")),

@@ -91,6 +91,18 @@ impl Parts<'_> {
         self.declared.manifest.telemetry.otlp.as_ref()
     }
 
+    /// The Secret with whom the collector's certificate is checked against.
+    fn collector_ca(&self) -> Option<&str> {
+        let secret = self.collector()?.ca_secret_ref.as_ref()?;
+        Some(&secret.name)
+    }
+
+    /// The Secret with what is shown to the collector.
+    fn collector_headers(&self) -> Option<&str> {
+        let secret = self.collector()?.headers_secret_ref.as_ref()?;
+        Some(&secret.name)
+    }
+
     /// An object of this region.
     fn object(&self, kind: Kind, name: String, labels: &[(&str, &str)], rest: Value) -> Built {
         let mut all = self.names.labels();

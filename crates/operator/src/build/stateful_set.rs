@@ -92,7 +92,7 @@ fn pod(parts: &Parts<'_>, fingerprint: &str) -> Value {
         let secret = json!({ "secretName": parts.names.certificates(), "defaultMode": READABLE });
         volumes.push(json!({ "name": "tls", "secret": secret }));
     }
-    if let (Some(name), Some(volumes)) = (collector_ca(parts), spec["volumes"].as_array_mut()) {
+    if let (Some(name), Some(volumes)) = (parts.collector_ca(), spec["volumes"].as_array_mut()) {
         let items = json!([{ "key": files::CA, "path": files::CA }]);
         let secret = json!({ "secretName": name, "defaultMode": READABLE, "items": items });
         volumes.push(json!({ "name": "collector", "secret": secret }));
@@ -140,12 +140,6 @@ fn spread(parts: &Parts<'_>) -> Value {
     ])
 }
 
-/// The Secret with whom the collector's certificate is checked against.
-fn collector_ca<'a>(parts: &'a Parts<'_>) -> Option<&'a str> {
-    let secret = parts.collector()?.ca_secret_ref.as_ref()?;
-    Some(&secret.name)
-}
-
 /// What a node says of itself to those who watch it, and shows to its collector.
 fn environment(parts: &Parts<'_>) -> Value {
     let from = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
@@ -161,11 +155,8 @@ fn environment(parts: &Parts<'_>) -> Value {
         from("MACHINE", "spec.nodeName"),
         json!({ "name": "OTEL_RESOURCE_ATTRIBUTES", "value": attributes.join(",") }),
     ];
-    let headers = parts
-        .collector()
-        .and_then(|otlp| otlp.headers_secret_ref.as_ref());
-    if let Some(secret) = headers {
-        let key = json!({ "name": secret.name, "key": "headers" });
+    if let Some(secret) = parts.collector_headers() {
+        let key = json!({ "name": secret, "key": "headers" });
         let variable =
             json!({ "name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": { "secretKeyRef": key } });
         variables.push(variable);
@@ -218,7 +209,7 @@ fn container(parts: &Parts<'_>, template: &NodeTemplate) -> Value {
     if has_tls && let Some(mounts) = container["volumeMounts"].as_array_mut() {
         mounts.push(json!({ "name": "tls", "mountPath": node_config::TLS, "readOnly": true }));
     }
-    if collector_ca(parts).is_some()
+    if parts.collector_ca().is_some()
         && let Some(mounts) = container["volumeMounts"].as_array_mut()
     {
         let mount =

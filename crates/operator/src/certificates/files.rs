@@ -14,8 +14,9 @@ pub(crate) type Files = BTreeMap<String, String>;
 pub(crate) const CA: &str = "ca.crt";
 /// The CAs of clients.
 pub(crate) const CLIENTS: &str = "clients.crt";
-const CERTIFICATE: &str = "tls.crt";
-const KEY: &str = "tls.key";
+/// A certificate, and its key.
+pub(crate) const CERTIFICATE: &str = "tls.crt";
+pub(crate) const KEY: &str = "tls.key";
 const NEXT_CERTIFICATE: &str = "next.crt";
 const NEXT_KEY: &str = "next.key";
 const FORMER: &str = "former.crt";

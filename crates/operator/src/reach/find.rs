@@ -14,6 +14,7 @@ use kube::{Api, Config, ResourceExt};
 use super::forward::{Forward, said};
 use super::store::{Caller, Reach};
 use super::{Found, ReachError, Which};
+use crate::certificates::files;
 
 /// The regions of the store that run in the cluster, each by its pods.
 ///
@@ -154,7 +155,7 @@ async fn way(
     let bundles = Api::<ConfigMap>::namespaced(client.clone(), namespace);
     let bundle = bundles.get(&reach.bundle()).await;
     let bundle = bundle.map_err(|error| failed("reading the store's CA", &error))?;
-    let ca = bundle.data.unwrap_or_default().remove("ca.crt");
+    let ca = bundle.data.unwrap_or_default().remove(files::CA);
     let pem = TlsPem {
         ca: ca.unwrap_or_default().into_bytes(),
         identity,
@@ -169,7 +170,7 @@ async fn way(
 /// The certificate and its key.
 fn identity(secret: &Secret) -> Option<(Vec<u8>, Vec<u8>)> {
     let file = |name: &str| Some(secret.data.as_ref()?.get(name)?.0.clone());
-    file("tls.crt").zip(file("tls.key"))
+    file(files::CERTIFICATE).zip(file(files::KEY))
 }
 
 fn failed(what: &str, error: &kube::Error) -> ReachError {

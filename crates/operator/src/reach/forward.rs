@@ -29,12 +29,6 @@ impl Dial for Forward {
 pub(super) fn said(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
-        other => {
-            let mut innermost: &dyn std::error::Error = other;
-            while let Some(cause) = innermost.source() {
-                innermost = cause;
-            }
-            innermost.to_string()
-        }
+        other => atoll_client::innermost(other),
     }
 }
