@@ -88,3 +88,34 @@ fn of_region(world: &World<'_>, by: &RegionName, region: &RegionName) -> Next {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use atoll_api::manifest::RegionName;
+
+    use super::super::plan;
+    use super::super::scenarios::{STORE, declared, links, region, told, world};
+
+    /// Caught: two regions that left together, each of which was to hear from the other that it is retired: nobody tells
+    /// a region anything any more that is retired itself, so both stayed for ever.
+    #[test]
+    fn regions_that_left_together_need_not_hear_of_each_other() {
+        let without = declared(&STORE.replace("    - { name: us }\n", ""));
+        let knows =
+            |ap: &str, us: &str| links(&[("eu", 3)], &[("eu", "Active"), ("ap", ap), ("us", us)]);
+        let with = |eu: &str| {
+            let regions = [
+                region("eu", 3, &[], eu),
+                region("ap", 1, &[], &knows("Retired", "Draining")),
+                region("us", 1, &[], &knows("Draining", "Retired")),
+            ];
+            plan(&without, &world(&format!("regions:\n{}", regions.concat())))
+        };
+        let both = with(&knows("Retired", "Retired"));
+        let dropped = both.dropped.iter().map(RegionName::as_str);
+        assert_eq!(dropped.collect::<Vec<_>>(), ["ap", "us"]);
+        assert_eq!(told(&both.next), "nothing");
+        // One that stays is to hear of it.
+        assert!(with(&knows("Draining", "Draining")).dropped.is_empty());
+    }
+}

@@ -267,13 +267,20 @@ impl World<'_> {
         gone.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether a region is retired and not declared: nobody tells it any more what becomes of others.
+    fn is_out(&self, region: &RegionName) -> bool {
+        let member = self.observed.member(region);
+        member.is_some_and(|member| member.state == MemberState::Retired)
+            && self.declared.manifest.region(region.as_str()).is_none()
+    }
+
     /// Whether a region that leaves is retired, or never was, and everybody who answers links without it.
     fn has_left(&self, region: &RegionName) -> bool {
         let has_volumes = self.seen(region).is_some_and(|seen| seen.has_volumes);
         let mut others = self
             .observed
             .answering()
-            .filter(|(name, _)| *name != region)
+            .filter(|(name, _)| *name != region && !self.is_out(name))
             .peekable();
         others.peek().is_some()
             && others.all(|(_, said)| {

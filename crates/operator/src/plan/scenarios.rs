@@ -8,7 +8,7 @@ use crate::observe::Observed;
 use crate::settings::{Scope, Settings};
 use crate::validate::validate;
 
-const STORE: &str = "
+pub(super) const STORE: &str = "
 apiVersion: atoll.dev/v1alpha1
 kind: GeoStore
 metadata: { name: shop, namespace: team, uid: 7c9e, generation: 1 }
@@ -55,12 +55,12 @@ pub(crate) fn declared(text: &str) -> Declared {
     declared_in(text, &settings())
 }
 
-fn world(text: &str) -> Observed {
+pub(super) fn world(text: &str) -> Observed {
     serde_yaml_ng::from_str(text).unwrap()
 }
 
 /// A region whose nodes all run and agree.
-fn region(name: &str, nodes: u8, revisions: &[&str], more: &str) -> String {
+pub(super) fn region(name: &str, nodes: u8, revisions: &[&str], more: &str) -> String {
     let pods: String = (0..nodes)
         .map(|n| {
             let revision = revisions.get(usize::from(n)).unwrap_or(&"new");
@@ -101,7 +101,7 @@ fn member(region: &str, state: &str) -> String {
     )
 }
 
-fn links(regions: &[(&str, u8)], members: &[(&str, &str)]) -> String {
+pub(super) fn links(regions: &[(&str, u8)], members: &[(&str, &str)]) -> String {
     let members: Vec<String> = members.iter().map(|(r, s)| member(r, s)).collect();
     let regions: Vec<String> = regions
         .iter()
@@ -135,7 +135,7 @@ fn at_rest() -> String {
     )
 }
 
-fn told(next: &Next) -> String {
+pub(super) fn told(next: &Next) -> String {
     match next {
         Next::Nothing => "nothing".to_owned(),
         Next::Wait(told) => format!("wait {}: {}", told.reason, told.message),
