@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use atoll_api::manifest::{RegionName, StoreManifest, TelemetrySpec, Topology};
+use atoll_api::manifest::{RegionName, StoreManifest};
+use atoll_operator::build::node_config;
 use serde_json::{Value, json};
 
 use super::reload::settings_of;
@@ -62,20 +63,14 @@ impl NodePlan<'_> {
             "data": data,
             "join": joins,
             "peers": peers,
-            "topology": topology(manifest),
-            "failoverAfter": manifest.failover_after,
+            "topology": node_config::topology(manifest),
             "collections": settings_of(manifest),
-            "objectives": {
-                "maxClockSkew": manifest.objectives.max_clock_skew,
-                "maxLag": manifest.objectives.max_lag,
-            },
-            "conflictRetention": {
-                "maxAge": manifest.conflict_retention.max_age,
-                "maxRows": manifest.conflict_retention.max_rows,
-            },
-            "logRetention": { "maxSize": manifest.log_retention.max_size },
-            "telemetry": telemetry(&manifest.telemetry),
         });
+        // Secrets are Kubernetes' own: a collector's CA and headers come from the `OTEL_…` variables here.
+        let settings = node_config::settings(manifest, None);
+        if let (Some(config), Value::Object(settings)) = (config.as_object_mut(), settings) {
+            config.extend(settings);
+        }
         if nodes.len() > 1 {
             let node = |place: usize| {
                 let address = format!("http://{}", nodes[place]);
@@ -86,27 +81,5 @@ impl NodePlan<'_> {
             config["nodes"] = nodes.into();
         }
         config
-    }
-}
-
-/// Secrets are Kubernetes' own: a collector's CA and headers come from the `OTEL_…` variables here.
-fn telemetry(telemetry: &TelemetrySpec) -> Value {
-    let endpoint = telemetry.otlp.as_ref().map(|otlp| &otlp.endpoint);
-    let mut config = json!({ "otlp": endpoint.map(|endpoint| json!({ "endpoint": endpoint })) });
-    if let Some(ratio) = telemetry.trace_ratio {
-        config["traceRatio"] = json!(ratio);
-    }
-    config
-}
-
-fn topology(manifest: &StoreManifest) -> Value {
-    let regions: Vec<_> = manifest.regions.iter().map(|region| &region.name).collect();
-    match &manifest.topology {
-        Topology::AllToAll => json!({ "type": "AllToAll", "regions": regions }),
-        Topology::Ring { order } => json!({ "type": "Ring", "regions": regions, "order": order }),
-        Topology::Star { hub } => json!({ "type": "Star", "regions": regions, "hub": hub }),
-        Topology::Custom { links } => {
-            json!({ "type": "Custom", "regions": regions, "links": links })
-        }
     }
 }

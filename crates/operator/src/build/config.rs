@@ -18,7 +18,7 @@ pub(super) fn build(parts: &Parts<'_>) -> (Built, String) {
     let labels = [(JOINED, joined)];
     let rest = json!({ "data": files });
     let built = parts.object(Kind::ConfigMap, parts.names.object(), &labels, rest);
-    let settings = node_config::settings(parts).to_string();
+    let settings = node_config::settings_of(parts).to_string();
     // How clients come, likewise; of the rest of TLS, the files change while nodes run.
     let tls = parts.declared.tls.as_ref();
     let clients = tls.map(|tls| (tls.clients, tls.client_ca.is_some()));

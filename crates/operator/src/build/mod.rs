@@ -7,7 +7,7 @@ mod config;
 mod disruption;
 mod link;
 mod network_policy;
-mod node_config;
+pub mod node_config;
 pub(crate) mod secret;
 mod service;
 mod service_account;

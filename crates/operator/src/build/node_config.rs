@@ -3,7 +3,7 @@
 //! Members and topology are in it for the first start only: then the store's own log knows better, and nodes
 //! are told by the admin API. What takes a restart to change is marked by a fingerprint of its own.
 
-use atoll_api::manifest::{ClientTls, TelemetrySpec, Topology};
+use atoll_api::manifest::{ClientTls, StoreManifest, TelemetrySpec, Topology};
 use serde_json::{Value, json};
 
 use super::Parts;
@@ -51,9 +51,9 @@ pub(super) fn of(parts: &Parts<'_>, ordinal: u8) -> Value {
         config["tls"] = tls;
     }
     if peers_are_all(parts) {
-        config["topology"] = topology(parts);
+        config["topology"] = topology(manifest);
     }
-    if let (Some(config), Value::Object(settings)) = (config.as_object_mut(), settings(parts)) {
+    if let (Some(config), Value::Object(settings)) = (config.as_object_mut(), settings_of(parts)) {
         config.extend(settings);
     }
     config
@@ -78,8 +78,15 @@ fn tls(parts: &Parts<'_>, ordinal: u8) -> Option<Value> {
 }
 
 /// What takes a restart to change.
-pub(super) fn settings(parts: &Parts<'_>) -> Value {
-    let manifest = &parts.declared.manifest;
+pub(super) fn settings_of(parts: &Parts<'_>) -> Value {
+    let ca = format!("{COLLECTOR}/{}", files::CA);
+    settings(&parts.declared.manifest, Some(&ca))
+}
+
+/// What a node's file says of a store's settings, wherever the node runs. `collector_ca` is the file with the CA of the
+/// collector, where the manifest names a Secret with one.
+#[must_use]
+pub fn settings(manifest: &StoreManifest, collector_ca: Option<&str>) -> Value {
     json!({
         "failoverAfter": manifest.failover_after,
         "objectives": {
@@ -91,15 +98,15 @@ pub(super) fn settings(parts: &Parts<'_>) -> Value {
             "maxRows": manifest.conflict_retention.max_rows,
         },
         "logRetention": { "maxSize": manifest.log_retention.max_size },
-        "telemetry": telemetry(&manifest.telemetry),
+        "telemetry": telemetry(&manifest.telemetry, collector_ca),
     })
 }
 
-fn telemetry(telemetry: &TelemetrySpec) -> Value {
+fn telemetry(telemetry: &TelemetrySpec, ca: Option<&str>) -> Value {
     let collector = telemetry.otlp.as_ref().map(|otlp| {
         let mut config = json!({ "endpoint": otlp.endpoint });
-        if otlp.ca_secret_ref.is_some() {
-            config["ca"] = format!("{COLLECTOR}/{}", files::CA).into();
+        if let (Some(_), Some(ca)) = (&otlp.ca_secret_ref, ca) {
+            config["ca"] = ca.into();
         }
         if otlp.logs == Some(true) {
             config["logs"] = true.into();
@@ -121,8 +128,9 @@ fn peers_are_all(parts: &Parts<'_>) -> bool {
     })
 }
 
-fn topology(parts: &Parts<'_>) -> Value {
-    let manifest = &parts.declared.manifest;
+/// What a node's file says of a store's topology.
+#[must_use]
+pub fn topology(manifest: &StoreManifest) -> Value {
     let regions: Vec<_> = manifest.regions.iter().map(|r| &r.name).collect();
     match &manifest.topology {
         Topology::AllToAll => json!({ "type": "AllToAll", "regions": regions }),
