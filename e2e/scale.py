@@ -4,7 +4,8 @@
     scale.py [STORES]      1000 by default; ATOLL=PROGRAM takes that `atoll` instead of building one
 
 Starts etcd, an API server and an operator on this machine, makes the stores, waits until all that they need is made, and
-looks on for a while: passes over stores at which nothing changes must write nothing. Ends and removes what it started.
+looks on for a while: passes over stores at which nothing changes must write nothing, and an operator of a thousand stores
+needs less than 150 MB. Ends and removes what it started.
 """
 
 import json
@@ -25,6 +26,7 @@ METRICS = 17_080
 PATIENCE = 1800
 LOOK_ON = 60
 A_NAMESPACE = 50  # stores
+MEMORY_MAX = 150  # MB, for a thousand stores
 
 
 def main():
@@ -73,6 +75,8 @@ def measure(directory, stores, running):
     print(f"scale: memory of the operator: {memory(operator, 'VmRSS'):.0f} MB, at most {memory(operator, 'VmHWM'):.0f} MB")
     if written() != before:
         sys.exit("scale: something was written though nothing changed")
+    if stores <= 1000 and memory(operator, "VmHWM") >= MEMORY_MAX:
+        sys.exit(f"scale: the operator needs more than {MEMORY_MAX} MB")
 
 
 def built():

@@ -4,23 +4,24 @@
 //! over a store at rest writes nothing. An object that is there already and belongs to somebody else is never
 //! taken over.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atoll_api::manifest::RegionName;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
-use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::ask::{self, Ways};
 use crate::build::Built;
-use crate::caches::{Children, fingerprint};
+use crate::caches::Children;
 use crate::error::PassError;
+use crate::kept::fingerprint;
 use crate::kinds::Kind;
 use crate::metrics::Metrics;
-use crate::names::{self, REGION};
+use crate::names;
 use crate::observe::Observed;
 use crate::plan::{Action, Chore, Plan};
 use crate::validate::Declared;
@@ -28,15 +29,23 @@ use crate::validate::Declared;
 /// Who we are to server-side apply.
 const MANAGER: &str = "atoll-operator";
 
-type Key = (Kind, String, String);
+/// Fingerprints of what we sent, and of what came of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Applied {
+    sent: u64,
+    print: u64,
+}
+
+/// What was applied, by the store that it was for, kind and name.
+type OfStores = HashMap<(String, String), BTreeMap<(Kind, Box<str>), Applied>>;
 
 /// Makes things so.
 pub(crate) struct Hands {
     pub(crate) client: Client,
     pub(crate) timeout: Duration,
     pub(crate) metrics: Metrics,
-    /// What was applied last: fingerprints of what we sent and of what came of it.
-    applied: Mutex<HashMap<Key, (String, u64)>>,
+    /// What was applied last.
+    applied: Mutex<OfStores>,
 }
 
 impl Hands {
@@ -82,19 +91,18 @@ impl Hands {
             region: _,
             body,
         } = built;
-        let key = (*kind, declared.namespace.clone(), name.clone());
-        let sent = names::fingerprint(&body.to_string());
-        let known = children.metadata.get(&(*kind, name.clone()));
-        let was = self.known().get(&key).cloned();
-        if let (Some(meta), Some((before, print))) = (known, &was)
-            && *before == sent
-            && *print == fingerprint(meta)
-        {
+        let sent = names::print(&body.to_string());
+        let known = children.made.get(&(*kind, name.as_str().into()));
+        let as_known = known.map(|kept| Applied {
+            sent,
+            print: kept.print,
+        });
+        if as_known.is_some() && as_known == self.applied(declared, *kind, name) {
             return Ok(false);
         }
         let api = self.api(*kind, &declared.namespace);
         let what = format!("{} {name}", kind.name());
-        if !known.is_some_and(|known| declared.owns(known)) {
+        if !known.is_some_and(|known| declared.made(known)) {
             // Not among those that carry our labels: perhaps it is somebody else's.
             let found = self.call(&what, api.get_metadata_opt(name)).await?;
             if found.is_some_and(|found| !declared.owns(&found.metadata)) {
@@ -107,9 +115,19 @@ impl Hands {
             .call(&what, api.patch(name, &parameters, &Patch::Apply(body)))
             .await?;
         self.metrics.wrote(kind.name());
+        let print = fingerprint(&applied.metadata);
+        let of_store = (declared.namespace.clone(), declared.name.clone());
         self.known()
-            .insert(key, (sent, fingerprint(&applied.metadata)));
+            .entry(of_store)
+            .or_default()
+            .insert((*kind, name.as_str().into()), Applied { sent, print });
         Ok(true)
+    }
+
+    fn applied(&self, declared: &Declared, kind: Kind, name: &str) -> Option<Applied> {
+        let of_store = (declared.namespace.clone(), declared.name.clone());
+        let known = self.known();
+        known.get(&of_store)?.get(&(kind, name.into())).copied()
     }
 
     /// Gives StatefulSets that lost their labels these back, before a plan is made that does not know of their nodes and
@@ -142,20 +160,15 @@ impl Hands {
         Ok(found_any)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (String, u64)>> {
+    fn known(&self) -> MutexGuard<'_, OfStores> {
         // A panic while it was held left whole entries.
-        self.applied
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a store that is gone.
     pub(crate) fn forget(&self, namespace: &str, store: &str) {
-        let begins = format!("{store}-");
-        let link = format!("{store}.");
-        self.known().retain(|(_, ns, name), _| {
-            ns != namespace || !(name.starts_with(&begins) || name.starts_with(&link))
-        });
+        self.known()
+            .remove(&(namespace.to_owned(), store.to_owned()));
     }
 
     /// Removes what this store made and does not need any more. Of a region, only when the plan says what is to
@@ -171,22 +184,19 @@ impl Hands {
             .iter()
             .map(|built| (built.kind, built.name.as_str()))
             .collect();
-        for ((kind, name), meta) in &children.metadata {
-            let labels = meta.labels.as_ref();
-            let region = labels.and_then(|labels| labels.get(REGION));
-            let is_decided = region.is_none_or(|region| {
-                let mut made = plan.regions.iter().map(|made| &made.name);
-                made.any(|made| made.as_str() == region)
-                    || plan.dropped.iter().any(|gone| gone.as_str() == region)
+        for ((kind, name), kept) in &children.made {
+            let is_decided = kept.region.as_ref().is_none_or(|region| {
+                let made = plan.regions.iter().map(|made| &made.name);
+                let mut decided = made.chain(&plan.dropped);
+                decided.any(|decided| *decided.as_str() == **region)
             });
-            let is_wanted = names.contains(&(*kind, name.as_str()));
-            if !declared.owns(meta) || !is_decided || is_wanted || meta.deletion_timestamp.is_some()
-            {
+            let is_wanted = names.contains(&(*kind, &**name));
+            if !declared.made(kept) || !is_decided || is_wanted || kept.is_leaving {
                 continue;
             }
             let what = format!("deleting {} {name}", kind.name());
             let api = self.api(*kind, &declared.namespace);
-            let parameters = exactly(meta.uid.clone());
+            let parameters = exactly(&kept.uid);
             gone(
                 self.call(&what, api.delete(name, &parameters))
                     .await
@@ -209,16 +219,14 @@ impl Hands {
     ) -> Result<(), PassError> {
         let api: Api<PersistentVolumeClaim> =
             Api::namespaced(self.client.clone(), &declared.namespace);
-        let of_region = children.claims.iter().filter(|claim| {
-            claim.labels().get(REGION).map(String::as_str) == Some(region.as_str())
-                && claim.metadata.deletion_timestamp.is_none()
-        });
-        for claim in of_region {
-            let name = claim.name_any();
+        let claims = children.claims.iter();
+        let of_region =
+            claims.filter(|(_, claim)| claim.region.as_ref() == Some(region) && !claim.is_leaving);
+        for (name, claim) in of_region {
             let what = format!("deleting PersistentVolumeClaim {name}");
-            let parameters = exactly(claim.uid());
+            let parameters = exactly(&claim.uid);
             gone(
-                self.call(&what, api.delete(&name, &parameters))
+                self.call(&what, api.delete(name, &parameters))
                     .await
                     .map(drop),
             )?;
@@ -282,7 +290,7 @@ impl Hands {
             Action::RemoveNode { region, node } => ask(region)?.remove_node(node).await.map(drop),
             Action::RestartPod { pod, uid } => {
                 let api: Api<Pod> = Api::namespaced(self.client.clone(), &declared.namespace);
-                let parameters = exactly(Some(uid.clone()));
+                let parameters = exactly(uid);
                 let deleting = self.call(what, api.delete(pod, &parameters)).await;
                 self.metrics.wrote("Pod");
                 return gone(deleting.map(drop));
@@ -307,10 +315,10 @@ impl Hands {
 }
 
 /// Deletes this object and no other of its name.
-fn exactly(uid: Option<String>) -> DeleteParams {
+fn exactly(uid: &str) -> DeleteParams {
     DeleteParams {
         preconditions: Some(Preconditions {
-            uid,
+            uid: Some(uid.to_owned()),
             resource_version: None,
         }),
         ..DeleteParams::background()

@@ -9,6 +9,7 @@ use crate::apply::Hands;
 use crate::build::{Built, Kind, build};
 use crate::caches::Children;
 use crate::error::{Class, PassError};
+use crate::kept::{Kept, KeptClaim};
 use crate::lease::Door;
 use crate::metrics::Metrics;
 use crate::mock::{Exchange, refusal, server};
@@ -57,12 +58,16 @@ fn hands(script: Vec<Exchange>) -> (Hands, crate::mock::Played) {
     (hands, played)
 }
 
+fn kept(meta: Value) -> Kept {
+    Kept::of(&serde_json::from_value(meta).unwrap())
+}
+
 fn children(built: &Built) -> Children {
-    let meta = serde_json::from_value(live(built)["metadata"].clone()).unwrap();
     let mut children = Children::default();
+    let key = (built.kind, built.name.as_str().into());
     children
-        .metadata
-        .insert((built.kind, built.name.clone()), meta);
+        .made
+        .insert(key, kept(live(built)["metadata"].clone()));
     children
 }
 
@@ -96,8 +101,9 @@ async fn what_somebody_changed_is_written_again() {
     ]);
     let mut there = children(&built);
     hands.apply(&declared, &built, &there).await.unwrap();
-    let meta = there.metadata.values_mut().next().unwrap();
-    meta.resource_version = Some("8".to_owned());
+    let mut edited = live(&built)["metadata"].clone();
+    edited["resourceVersion"] = "8".into();
+    *there.made.values_mut().next().unwrap() = kept(edited);
     hands.apply(&declared, &built, &there).await.unwrap();
     assert_eq!(played.await.unwrap().len(), 2);
 }
@@ -118,7 +124,8 @@ async fn nodes_that_lost_their_labels_get_these_before_a_plan_is_made() {
     let mut there = Children::default();
     let found = hands.label_strays(&declared, &there).await;
     assert!(!found.unwrap(), "a region that is new is not asked for");
-    there.claims = vec![Arc::new(serde_json::from_value(claim).unwrap())];
+    let claim = KeptClaim::of(&serde_json::from_value(claim).unwrap());
+    there.claims = vec![("data-shop-eu-0".into(), Arc::new(claim))];
     assert!(hands.label_strays(&declared, &there).await.unwrap());
     let asked = played.await.unwrap();
     let labels = &asked[1].1["metadata"]["labels"];
@@ -126,7 +133,7 @@ async fn nodes_that_lost_their_labels_get_these_before_a_plan_is_made() {
     assert_eq!(labels["app.kubernetes.io/managed-by"], "atoll-operator");
     // Whether the region joined a store that was there is known by this label alone.
     assert!(labels.get("atoll.dev/joined").is_none());
-    there.metadata = children(&set).metadata;
+    there.made = children(&set).made;
     let found = hands.label_strays(&declared, &there).await;
     assert!(!found.unwrap(), "what is known is not asked for");
 }
@@ -154,16 +161,15 @@ async fn only_what_is_decided_is_removed() {
     let plan = plan(&declared, &serde_yaml_ng::from_str(world).unwrap());
     let wanted = build(&declared, &plan);
     let meta = |region: &str| {
-        let meta = json!({
+        kept(json!({
             "uid": "c3", "labels": { "atoll.dev/store": "shop", "atoll.dev/region": region },
             "ownerReferences": [{ "apiVersion": "v1", "kind": "GeoStore", "name": "shop", "uid": "7c9e" }],
-        });
-        serde_json::from_value(meta).unwrap()
+        }))
     };
     let mut children = Children::default();
     for (name, region) in [("shop-eu", "eu"), ("shop-us", "us"), ("shop-eu-old", "eu")] {
-        let key = (Kind::ConfigMap, name.to_owned());
-        children.metadata.insert(key, meta(region));
+        let key = (Kind::ConfigMap, name.into());
+        children.made.insert(key, meta(region));
     }
     let delete = "DELETE /api/v1/namespaces/team/configmaps/shop-eu-old";
     let (hands, played) = hands(vec![answer(

@@ -1,20 +1,19 @@
 //! What the API server has, kept at hand: watches, and whom a change concerns.
 //!
-//! Children are found by label, most of them by their metadata alone. What the operator itself writes into
-//! status does not wake it: of stores, collections and links only changes of everything else count.
+//! Children are found by label, most of them by their metadata alone, and kept as [`crate::kept`] says. What the operator
+//! itself writes into status does not wake it: of stores, collections and links only changes of everything else count.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use atoll_api::manifest::{Collection, GeoStore, RegionName, ReplicationLink};
+use atoll_api::manifest::{Collection, GeoStore, RegionName};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -23,9 +22,10 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::kept::{self, Kept, KeptClaim, KeptLink, KeptPod, KeptSet, fingerprint};
 use crate::kinds::Kind;
-use crate::names::{MANAGED_BY, OPERATOR, REGION, STORE};
-use crate::shelf::{Index, Shelf, Whose};
+use crate::names::{MANAGED_BY, OPERATOR, STORE};
+use crate::shelf::{IsNews, Item, Name, Shelf};
 
 /// A store, or what cannot be read of it.
 pub(crate) type GuardedStore = DeserializeGuard<GeoStore>;
@@ -34,17 +34,15 @@ pub(crate) type Request = ReconcileRequest<GuardedStore>;
 /// Requests as they come, merged from all watches.
 pub(crate) type Requests = Pin<Box<dyn Stream<Item = Result<Request, watcher::Error>> + Send>>;
 
-type Meta = PartialObjectMeta<DynamicObject>;
-
 /// What the API server has of one namespace, or of all.
 pub(crate) struct Caches {
     pub(crate) stores: Store<GuardedStore>,
     collections: Shelf<DeserializeGuard<Collection>>,
-    links: Shelf<DeserializeGuard<ReplicationLink>>,
-    stateful_sets: Shelf<StatefulSet>,
-    pods: Shelf<Pod>,
-    claims: Shelf<PersistentVolumeClaim>,
-    others: BTreeMap<Kind, Shelf<Meta>>,
+    links: Shelf<KeptLink>,
+    stateful_sets: Shelf<KeptSet>,
+    pods: Shelf<KeptPod>,
+    claims: Shelf<KeptClaim>,
+    others: BTreeMap<Kind, Shelf<Kept>>,
     listing: watch::Receiver<usize>,
 }
 
@@ -76,12 +74,12 @@ struct Watches<'a> {
 /// Of one store.
 #[derive(Default)]
 pub(crate) struct Children {
-    pub(crate) stateful_sets: Vec<Arc<StatefulSet>>,
-    pub(crate) pods: Vec<Arc<Pod>>,
-    pub(crate) claims: Vec<Arc<PersistentVolumeClaim>>,
-    pub(crate) links: Vec<Arc<DeserializeGuard<ReplicationLink>>>,
+    pub(crate) stateful_sets: Vec<(Name, Arc<KeptSet>)>,
+    pub(crate) pods: Vec<(Name, Arc<KeptPod>)>,
+    pub(crate) claims: Vec<(Name, Arc<KeptClaim>)>,
+    pub(crate) links: Vec<(Name, Arc<KeptLink>)>,
     /// All that the operator makes, by kind and name.
-    pub(crate) metadata: BTreeMap<(Kind, String), ObjectMeta>,
+    pub(crate) made: BTreeMap<(Kind, Name), Kept>,
 }
 
 /// Begins to watch.
@@ -93,191 +91,164 @@ pub(crate) fn watch_all(client: &Client, namespace: Option<&str>) -> (Caches, Re
         listing: Listing(missing),
         requests: Vec::new(),
     };
-    let plain = watcher::Config::default().page_size(500);
+    let plain = watcher::Config::default().page_size(PAGE);
     let by_us = plain.clone().labels(&format!("{MANAGED_BY}={OPERATOR}"));
     let of_stores = plain.clone().labels(STORE);
-    let stores = watches.keep(
-        plain.clone(),
-        |store: &GuardedStore| (store.namespace(), Some(store.name_any())),
-        Wakes::Quiet,
-        |_| {},
-    );
-    let collections = watches.keep(
-        plain,
-        |collection: &DeserializeGuard<Collection>| {
-            let readable = collection.0.as_ref().ok();
-            let store = readable.map(|collection| collection.spec.store_ref.name.to_string());
-            (collection.namespace(), store)
-        },
-        Wakes::Quiet,
-        |_| {},
-    );
     let kinds = Kind::ALL
         .into_iter()
         .filter(|kind| !matches!(kind, Kind::StatefulSet | Kind::ReplicationLink));
-    let others = kinds
-        .map(|kind| (kind, watches.keep_metadata(kind, by_us.clone())))
-        .collect();
     let caches = Caches {
-        stores: stores.objects,
-        collections,
-        links: watches.keep(by_us.clone(), by_label, Wakes::Quiet, |_| {}),
-        stateful_sets: watches.keep(by_us, by_label, Wakes::Loud, without_template),
-        pods: watches.keep(of_stores.clone(), by_label, Wakes::Loud, without_spec),
-        claims: watches.keep(of_stores, by_label, Wakes::Loud, |_| {}),
-        others,
+        stores: watches.keep_stores(plain.clone()),
+        collections: watches.keep(plain, of_its_spec, |before, now| {
+            fingerprint(before.meta()) != fingerprint(now.meta())
+        }),
+        links: watches.keep(
+            by_us.clone(),
+            |link| by_label(link, KeptLink::of),
+            |before, now| before.kept.print != now.kept.print,
+        ),
+        others: kinds
+            .map(|kind| (kind, watches.keep_metadata(kind, by_us.clone())))
+            .collect(),
+        stateful_sets: watches.keep(
+            by_us,
+            |set| by_label(set, |set: StatefulSet| KeptSet::of(&set)),
+            |_, _| true,
+        ),
+        pods: watches.keep(
+            of_stores.clone(),
+            |pod| by_label(pod, |pod: Pod| KeptPod::of(&pod)),
+            |_, _| true,
+        ),
+        claims: watches.keep(
+            of_stores,
+            |claim| by_label(claim, |claim: PersistentVolumeClaim| KeptClaim::of(&claim)),
+            |_, _| true,
+        ),
         listing,
     };
     (caches, Box::pin(stream::select_all(watches.requests)))
 }
 
-/// Which changes of an object concern its store.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wakes {
-    /// All.
-    Loud,
-    /// Those of more than its status.
-    Quiet,
-}
+/// Objects that are asked for at once, when all are listed: as they come, they are whole.
+const PAGE: u32 = 500;
 
-fn by_label<K: ResourceExt>(object: &K) -> (Option<String>, Option<String>) {
-    (object.namespace(), object.labels().get(STORE).cloned())
-}
-
-/// What nodes are to be like is known by its revision.
-fn without_template(set: &mut StatefulSet) {
-    if let Some(spec) = &mut set.spec {
-        spec.template = PodTemplateSpec::default();
-    }
-    set.annotations_mut().clear();
-}
-
-fn without_spec(pod: &mut Pod) {
-    pod.spec = None;
-    pod.annotations_mut().clear();
-}
-
-/// Whether a change is news, by what the object was before.
-#[derive(Default)]
-struct Known(HashMap<(Option<String>, String), u64>);
-
-impl Known {
-    fn take<K: ResourceExt>(&mut self, object: &K, is_gone: bool) -> bool {
-        let name = (object.namespace(), object.name_any());
-        if is_gone {
-            self.0.remove(&name);
-            return true;
-        }
-        let print = fingerprint(object.meta());
-        self.0.insert(name, print) != Some(print)
+/// An object of the store that its label names.
+fn by_label<K: ResourceExt, V>(object: K, keep: impl FnOnce(K) -> V) -> Item<V> {
+    Item {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        store: object.labels().get(STORE).cloned(),
+        value: keep(object),
     }
 }
 
-/// What an object is besides its status. Where the API server counts generations, they stand for the content.
-pub(crate) fn fingerprint(meta: &ObjectMeta) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match meta.generation {
-        Some(generation) => generation.hash(&mut hasher),
-        None => meta.resource_version.hash(&mut hasher),
+/// A collection of the store that it names itself.
+fn of_its_spec(object: DeserializeGuard<Collection>) -> Item<DeserializeGuard<Collection>> {
+    let readable = object.0.as_ref().ok();
+    Item {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        store: readable.map(|collection| collection.spec.store_ref.name.to_string()),
+        value: kept::collection(object),
     }
-    meta.uid.hash(&mut hasher);
-    meta.labels.hash(&mut hasher);
-    meta.deletion_timestamp.is_some().hash(&mut hasher);
-    let owners = meta.owner_references.iter().flatten();
-    owners.for_each(|owner| owner.uid.hash(&mut hasher));
-    hasher.finish()
 }
 
 impl Watches<'_> {
-    fn keep<K>(
-        &mut self,
-        config: watcher::Config,
-        whose: Whose<K>,
-        wakes: Wakes,
-        shrink: fn(&mut K),
-    ) -> Shelf<K>
-    where
-        K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
-            + ResourceExt
-            + Clone
-            + DeserializeOwned
-            + std::fmt::Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let api: Api<K> = match self.namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        };
+    /// Stores themselves: the loop of passes wants them whole.
+    fn keep_stores(&mut self, config: watcher::Config) -> Store<GuardedStore> {
         let (store, writer) = reflector::store();
-        let events = watcher::watcher(api, config)
+        let events = watcher::watcher(self.typed::<GuardedStore>(), config)
             .default_backoff()
-            .modify(move |object| {
-                object.managed_fields_mut().clear();
-                shrink(object);
-            });
-        self.shelve(
-            reflector::reflector(writer, events),
-            store,
-            (),
-            whose,
-            wakes,
-        )
+            .modify(kept::without_notes);
+        let read = |store: GuardedStore| Item {
+            namespace: store.namespace().unwrap_or_default(),
+            name: store.name_any(),
+            store: Some(store.name_any()),
+            value: fingerprint(store.meta()),
+        };
+        self.shelve(reflector::reflector(writer, events), read, |before, now| {
+            before != now
+        });
+        store
     }
 
-    fn keep_metadata(&mut self, kind: Kind, config: watcher::Config) -> Shelf<Meta> {
+    fn keep<K, V>(
+        &mut self,
+        config: watcher::Config,
+        read: fn(K) -> Item<V>,
+        is_news: IsNews<V>,
+    ) -> Shelf<V>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+        V: Send + Sync + 'static,
+    {
+        let events = watcher::watcher(self.typed::<K>(), config).default_backoff();
+        self.shelve(events, read, is_news)
+    }
+
+    fn keep_metadata(&mut self, kind: Kind, config: watcher::Config) -> Shelf<Kept> {
+        type Meta = PartialObjectMeta<DynamicObject>;
+        let read = |object: Meta| by_label(object, |object| Kept::of(&object.metadata));
         let resource = kind.resource();
         let api: Api<Meta> = match self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
-        let writer = reflector::store::Writer::new(resource.clone());
-        let store = writer.as_reader();
-        let events = watcher::watcher(api, config)
-            .default_backoff()
-            .modify(|object| {
-                object.managed_fields_mut().clear();
-                object.annotations_mut().clear();
-            });
-        let events = reflector::reflector(writer, events);
-        self.shelve(events, store, resource, by_label, Wakes::Loud)
+        let events = watcher::watcher(api, config).default_backoff();
+        self.shelve(events, read, |_, _| true)
+    }
+
+    fn typed<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
     }
 
     /// From changes to requests; what was changed is found by its store from then on.
-    fn shelve<K>(
+    fn shelve<K: 'static, V: Send + Sync + 'static>(
         &mut self,
         events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
-        store: Store<K>,
-        kind: K::DynamicType,
-        whose: Whose<K>,
-        wakes: Wakes,
-    ) -> Shelf<K>
-    where
-        K: ResourceExt + Clone + Send + 'static,
-        K::DynamicType: Eq + Hash + Clone,
-    {
-        let index = Index::default();
-        let shelf = Shelf::new(store, kind, whose, index.clone());
+        read: fn(K) -> Item<V>,
+        is_news: IsNews<V>,
+    ) -> Shelf<V> {
+        let shelf = Shelf::default();
+        let kept = shelf.clone();
         let listing = self.listing.clone();
         listing.begin();
         let mut is_listed = false;
-        let mut known = Known::default();
         let requests = events.filter_map(move |event| {
-            if let Ok(event) = &event {
-                index.take(event, whose);
-            }
             let request = match event {
-                Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                    let is_news = wakes == Wakes::Loud || known.take(&object, false);
-                    is_news.then(|| concerned(whose(&object))).flatten()
+                Ok(Event::Init) => {
+                    kept.begin();
+                    None
+                }
+                Ok(Event::InitApply(object)) => {
+                    let item = read(object);
+                    let whom = concerned(&item.namespace, item.store.as_deref());
+                    whom.filter(|_| kept.list(item, is_news))
+                }
+                Ok(Event::Apply(object)) => {
+                    let item = read(object);
+                    let whom = concerned(&item.namespace, item.store.as_deref());
+                    whom.filter(|_| kept.put(item, is_news))
                 }
                 Ok(Event::Delete(object)) => {
-                    known.take(&object, true);
-                    concerned(whose(&object))
+                    let gone = read(object);
+                    kept.remove(&gone.namespace, &gone.name);
+                    concerned(&gone.namespace, gone.store.as_deref())
                 }
-                Ok(Event::Init) => None,
                 Ok(Event::InitDone) => {
+                    kept.end();
                     if !std::mem::replace(&mut is_listed, true) {
                         listing.done();
                     }
@@ -292,24 +263,23 @@ impl Watches<'_> {
     }
 }
 
-fn concerned(whom: (Option<String>, Option<String>)) -> Option<Result<Request, watcher::Error>> {
-    let (Some(namespace), Some(store)) = whom else {
-        return None;
-    };
-    Some(Ok(ObjectRef::new(&store).within(&namespace).into()))
+fn concerned(namespace: &str, store: Option<&str>) -> Option<Result<Request, watcher::Error>> {
+    Some(Ok(ObjectRef::new(store?).within(namespace).into()))
 }
 
 impl Children {
     /// Whether a region was made here, though its StatefulSet is not among those that carry our labels.
     pub(crate) fn leave_traces(&self, region: &RegionName, stateful_set: &str) -> bool {
+        let mut made = self.made.keys();
         let is_known =
-            |(kind, name): &(Kind, String)| *kind == Kind::StatefulSet && name == stateful_set;
-        let is_of_region = |labels: &BTreeMap<String, String>| {
-            labels.get(REGION).map(String::as_str) == Some(region.as_str())
-        };
-        !self.metadata.keys().any(is_known)
-            && (self.claims.iter().any(|claim| is_of_region(claim.labels()))
-                || self.pods.iter().any(|pod| is_of_region(pod.labels())))
+            made.any(|(kind, name)| *kind == Kind::StatefulSet && **name == *stateful_set);
+        let is_of_region = |of: &Option<RegionName>| of.as_ref() == Some(region);
+        !is_known
+            && (self
+                .claims
+                .iter()
+                .any(|(_, claim)| is_of_region(&claim.region))
+                || self.pods.iter().any(|(_, pod)| is_of_region(&pod.region)))
     }
 }
 
@@ -325,11 +295,10 @@ impl Caches {
     /// How many of what there are now.
     pub(crate) fn counts(&self) -> Counts {
         let others = self.others.iter();
-        let mut objects: BTreeMap<Kind, usize> = others
-            .map(|(kind, all)| (*kind, all.objects.len()))
-            .collect();
-        objects.insert(Kind::StatefulSet, self.stateful_sets.objects.len());
-        objects.insert(Kind::ReplicationLink, self.links.objects.len());
+        let mut objects: BTreeMap<Kind, usize> =
+            others.map(|(kind, all)| (*kind, all.len())).collect();
+        objects.insert(Kind::StatefulSet, self.stateful_sets.len());
+        objects.insert(Kind::ReplicationLink, self.links.len());
         Counts {
             stores: self.stores.len(),
             objects,
@@ -345,7 +314,7 @@ impl Caches {
     /// The collections of a store that can be read.
     pub(crate) fn collections(&self, namespace: &str, store: &str) -> Vec<Arc<Collection>> {
         let all = self.collections.of(namespace, store).into_iter();
-        all.filter_map(|object| object.0.clone().ok())
+        all.filter_map(|(_, object)| object.0.clone().ok())
             .filter(|collection| collection.meta().deletion_timestamp.is_none())
             .map(Arc::new)
             .collect()
@@ -353,18 +322,17 @@ impl Caches {
 
     /// Collections of stores that are not there.
     pub(crate) fn collections_without_store(&self) -> Vec<Arc<DeserializeGuard<Collection>>> {
-        self.collections
-            .objects
-            .state_filter(|object| match &object.0 {
-                Ok(collection) => {
-                    let namespace = collection.namespace().unwrap_or_default();
-                    let store = collection.spec.store_ref.name.as_str();
-                    self.stores
-                        .get(&ObjectRef::new(store).within(&namespace))
-                        .is_none()
-                }
-                Err(_) => true,
-            })
+        let mut all = self.collections.all();
+        all.retain(|object| match &object.0 {
+            Ok(collection) => {
+                let namespace = collection.namespace().unwrap_or_default();
+                let store = collection.spec.store_ref.name.as_str();
+                let place = ObjectRef::new(store).within(&namespace);
+                self.stores.get(&place).is_none()
+            }
+            Err(_) => true,
+        });
+        all
     }
 
     /// What there is of a store.
@@ -374,23 +342,24 @@ impl Caches {
             pods: self.pods.of(namespace, store),
             claims: self.claims.of(namespace, store),
             links: self.links.of(namespace, store),
-            metadata: BTreeMap::new(),
+            made: BTreeMap::new(),
         };
         for (kind, others) in &self.others {
-            for object in others.of(namespace, store) {
-                children
-                    .metadata
-                    .insert((*kind, object.name_any()), object.metadata.clone());
-            }
+            let of_kind = others.of(namespace, store).into_iter();
+            let of_kind = of_kind.map(|(name, kept)| ((*kind, name), Kept::clone(&kept)));
+            children.made.extend(of_kind);
         }
-        for set in &children.stateful_sets {
-            let key = (Kind::StatefulSet, set.name_any());
-            children.metadata.insert(key, set.metadata.clone());
-        }
-        for link in &children.links {
-            let key = (Kind::ReplicationLink, link.name_any());
-            children.metadata.insert(key, link.meta().clone());
-        }
+        let sets = children.stateful_sets.iter();
+        let sets =
+            sets.map(|(name, set)| ((Kind::StatefulSet, Name::clone(name)), set.kept.clone()));
+        let links = children.links.iter();
+        let links = links.map(|(name, link)| {
+            (
+                (Kind::ReplicationLink, Name::clone(name)),
+                link.kept.clone(),
+            )
+        });
+        children.made.extend(sets.chain(links));
         children
     }
 }

@@ -29,6 +29,7 @@ mod certificates;
 mod controller;
 mod error;
 mod events;
+mod kept;
 mod kinds;
 mod lease;
 mod metrics;

@@ -173,12 +173,16 @@ pub(crate) fn store_id(namespace: &str, store: &str) -> String {
 
 /// A short name for a text: the same for the same text, in every version of the operator.
 pub(crate) fn fingerprint(text: &str) -> String {
+    format!("{:016x}", print(text).max(1))
+}
+
+/// The same as a number.
+pub(crate) fn print(text: &str) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let hash = text.bytes().fold(OFFSET, |hash, byte| {
+    text.bytes().fold(OFFSET, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    });
-    format!("{:016x}", hash.max(1))
+    })
 }
 
 #[cfg(test)]

@@ -282,9 +282,9 @@ impl Tools {
             let written = self.write_collection(collection, &status);
             failed = failed.or(written.await.err());
         }
-        let links = children.links.iter();
-        let links = links.filter_map(|link| link.0.as_ref().ok());
-        for link in links.filter(|link| declared.owns(&link.metadata)) {
+        let links = children.links.iter().map(|(_, link)| link);
+        let links = links.filter(|link| declared.made(&link.kept));
+        for link in links.filter_map(|link| link.link.as_ref()) {
             let status = report::of_link(link, &found);
             let (namespace, name) = report::place(link);
             let object = Written {

@@ -9,8 +9,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 
 use crate::caches::Children;
+use crate::kept::KeptSet;
 use crate::kinds::Kind;
-use crate::names::{self, JOINED, REGION};
+use crate::names;
 use crate::observe::{ClaimSeen, Observed, PodSeen, RegionObjects, RegionSeen};
 use crate::validate::Declared;
 
@@ -23,72 +24,61 @@ pub(crate) fn objects(declared: &Declared, children: &Children) -> Observed {
     for region in &declared.manifest.regions {
         regions.entry(region.name.clone()).or_default();
     }
-    for region in children
-        .claims
-        .iter()
-        .filter_map(|claim| region_of(&**claim))
-    {
+    let claims = children.claims.iter();
+    for region in claims.filter_map(|(_, claim)| claim.region.as_ref()) {
         // Of a region that is not declared, volumes alone say nothing.
-        if let Some(seen) = regions.get_mut(&region) {
+        if let Some(seen) = regions.get_mut(region) {
             (seen.was_made, seen.has_volumes) = (true, true);
         }
     }
-    for ((kind, _), meta) in &children.metadata {
-        let label = |key: &str| meta.labels.as_ref()?.get(key);
-        let region = label(REGION).and_then(|region| region.parse::<RegionName>().ok());
+    for ((kind, _), kept) in &children.made {
+        let region = kept.region.as_ref();
+        let region = region.and_then(|region| region.parse::<RegionName>().ok());
         let seen = region.and_then(|region| regions.get_mut(&region));
         if let Some(seen) = seen.filter(|_| *kind == Kind::ConfigMap) {
-            seen.was_made = true;
-            seen.joined = label(JOINED).map(|joined| joined == "true");
+            (seen.was_made, seen.joined) = (true, kept.joined);
         }
     }
     let begins = format!("{}-", declared.name);
     let all = children.stateful_sets.iter();
-    for set in all.filter(|set| declared.owns(&set.metadata)) {
+    for (name, set) in all.filter(|(_, set)| declared.made(&set.kept)) {
         // By its name, which stays; somebody may have changed its labels.
-        let Some(region) = set
-            .name_any()
-            .strip_prefix(&begins)
-            .and_then(|r| r.parse().ok())
-        else {
+        let region = name.strip_prefix(&begins).and_then(|r| r.parse().ok());
+        let Some(region): Option<RegionName> = region else {
             continue;
         };
-        let region: RegionName = region;
         let seen = regions.entry(region.clone()).or_default();
-        let joined = set.labels().get(JOINED).map(|joined| joined == "true");
-        seen.joined = seen.joined.or(joined);
-        seen.objects = Some(of_region(set, &region, children));
-        seen.has_volumes |= seen.objects.as_ref().is_some_and(|o| !o.claims.is_empty());
+        seen.joined = seen.joined.or(set.kept.joined);
+        let objects = of_region(name, set, &region, children);
+        seen.has_volumes |= !objects.claims.is_empty();
+        seen.objects = Some(objects);
     }
     Observed { regions }
 }
 
-fn region_of<K: kube::ResourceExt>(object: &K) -> Option<RegionName> {
-    object.labels().get(REGION)?.parse().ok()
+fn of_region(name: &str, set: &KeptSet, region: &RegionName, children: &Children) -> RegionObjects {
+    let of_set = |pod: &str| pod.rsplit_once('-').is_some_and(|(set, _)| set == name);
+    let pods = children.pods.iter();
+    let pods = pods.filter(|(name, pod)| pod.region.as_ref() == Some(region) && of_set(name));
+    let mut pods: Vec<PodSeen> = pods.filter_map(|(_, pod)| pod.seen.clone()).collect();
+    pods.sort_by_key(|pod| pod.ordinal);
+    let claims = children.claims.iter();
+    let claims = claims.filter(|(_, claim)| claim.region.as_ref() == Some(region));
+    RegionObjects {
+        pods,
+        // By name, as they are kept.
+        claims: claims.map(|(_, claim)| claim.seen.clone()).collect(),
+        ..set.objects.clone()
+    }
 }
 
-fn of_region(set: &StatefulSet, region: &RegionName, children: &Children) -> RegionObjects {
+/// What a StatefulSet is, without its pods and claims.
+pub(crate) fn of_set(set: &StatefulSet) -> RegionObjects {
     let spec = set.spec.as_ref();
     let status = set.status.as_ref();
     // Until the StatefulSet's controller has seen the last change, its revisions are of the one before.
     let is_current =
         status.and_then(|status| status.observed_generation) >= set.metadata.generation;
-    let of_set = |name: &String| name.rsplit_once('-').map(|(set, _)| set.to_owned());
-    let mut pods: Vec<PodSeen> = children
-        .pods
-        .iter()
-        .filter(|pod| region_of(&***pod).as_ref() == Some(region))
-        .filter(|pod| of_set(&pod.name_any()) == Some(set.name_any()))
-        .filter_map(|pod| pod_seen(pod))
-        .collect();
-    pods.sort_by_key(|pod| pod.ordinal);
-    let mut claims: Vec<ClaimSeen> = children
-        .claims
-        .iter()
-        .filter(|claim| region_of(&***claim).as_ref() == Some(region))
-        .map(|claim| claim_seen(claim))
-        .collect();
-    claims.sort_by(|a, b| a.name.cmp(&b.name));
     let template = spec.and_then(|spec| spec.volume_claim_templates.as_ref()?.first());
     RegionObjects {
         replicas: spec
@@ -98,12 +88,12 @@ fn of_region(set: &StatefulSet, region: &RegionName, children: &Children) -> Reg
         update_revision: status
             .filter(|_| is_current)
             .and_then(|status| status.update_revision.clone()),
-        pods,
-        claims,
+        ..RegionObjects::default()
     }
 }
 
-fn pod_seen(pod: &Pod) -> Option<PodSeen> {
+/// A pod; `None` when its name is not one that a StatefulSet gives.
+pub(crate) fn of_pod(pod: &Pod) -> Option<PodSeen> {
     let status = pod.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let holds = |kind: &str| {
@@ -148,7 +138,8 @@ fn trouble(pod: &Pod) -> Option<String> {
     })
 }
 
-fn claim_seen(claim: &PersistentVolumeClaim) -> ClaimSeen {
+/// A volume claim.
+pub(crate) fn of_claim(claim: &PersistentVolumeClaim) -> ClaimSeen {
     let status = claim.status.as_ref();
     let has = status.and_then(|status| size(status.capacity.as_ref()?.get("storage")?));
     ClaimSeen {

@@ -9,6 +9,7 @@ use atoll_api::manifest::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 
+use crate::kept::Kept;
 use crate::names;
 use crate::settings::Settings;
 
@@ -223,6 +224,11 @@ impl Declared {
     pub(crate) fn owns(&self, object: &ObjectMeta) -> bool {
         let mut owners = object.owner_references.iter().flatten();
         owners.any(|owner| owner.uid == self.uid)
+    }
+
+    /// The same of one that is kept.
+    pub(crate) fn made(&self, object: &Kept) -> bool {
+        object.owners.iter().any(|owner| **owner == *self.uid)
     }
 
     /// Whether a region runs in this cluster.

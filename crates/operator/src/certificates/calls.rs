@@ -11,6 +11,7 @@ use super::authority::tests::now;
 use super::*;
 use crate::build::Kind;
 use crate::error::Class;
+use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::mock::{Exchange, refusal, server};
 use crate::plan::scenarios::declared;
@@ -39,8 +40,10 @@ impl World {
         let ours = self.0.iter().filter(|(name, _)| name.starts_with("shop-"));
         for (name, (version, _)) in ours {
             let meta = json!({ "name": name, "resourceVersion": version.to_string() });
-            let meta = serde_json::from_value(meta).unwrap();
-            children.metadata.insert((Kind::Secret, name.clone()), meta);
+            let kept = Kept::of(&serde_json::from_value(meta).unwrap());
+            children
+                .made
+                .insert((Kind::Secret, name.as_str().into()), kept);
         }
         children
     }

@@ -84,7 +84,7 @@ pub(crate) fn credentials(
     made.map_err(|error| error.to_string())
 }
 
-pub(crate) fn pem(cas: &str, pair: &Pair) -> TlsPem {
+fn pem(cas: &str, pair: &Pair) -> TlsPem {
     let bytes = |text: &str| text.as_bytes().to_vec();
     TlsPem {
         ca: bytes(cas),

@@ -62,7 +62,6 @@ struct Known {
     secrets: Secrets,
     /// What was arranged last.
     cas: Option<Cas>,
-    credentials: Option<Credentials>,
 }
 
 /// A store's certificates, as a pass begins.
@@ -110,19 +109,10 @@ impl Certificates {
         }
         let trusted = once(&[cas.bundle().as_str(), &outside.trusted].concat());
         let operator = operator(declared, tls, &cas, &known.secrets, &trusted, now)?;
-        let pem = leaves::pem(&trusted, &operator);
-        let replaced = known
-            .credentials
-            .as_ref()
-            .map(|credentials| credentials.replace(pem));
-        let credentials = match (known.credentials.take(), replaced) {
-            (Some(credentials), Some(Ok(_))) => credentials,
-            _ => {
-                let name = arrange::operator(declared).name;
-                leaves::credentials(&trusted, &operator, &name).map_err(PassError::certificates)?
-            }
-        };
-        known.credentials = Some(credentials.clone());
+        // Made anew in each pass: ready for use, they are as large as the Secrets that they are made of.
+        let name = arrange::operator(declared).name;
+        let credentials =
+            leaves::credentials(&trusted, &operator, &name).map_err(PassError::certificates)?;
         // Not written yet; another pass is to find the same.
         known.cas = Some(cas.clone());
         let secrets = known.secrets.clone();

@@ -1,6 +1,7 @@
 //! The Secrets of a store: as they are, and as they were arranged last.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use atoll_api::manifest::RegionName;
 use k8s_openapi::api::core::v1::Secret;
@@ -28,9 +29,24 @@ struct Kept {
     /// The version that was read.
     version: Option<String>,
     /// As it is; `None`: it is not there.
-    live: Option<Files>,
-    /// As it was arranged last.
-    last: Option<Files>,
+    live: Option<Arc<Files>>,
+    /// As it was arranged last: most often the same, which is held once.
+    last: Option<Arc<Files>>,
+}
+
+impl Kept {
+    fn hold(&mut self, live: Option<Files>) {
+        self.live = live.map(|live| shared(live, self.last.as_ref()));
+    }
+
+    fn arranged(&mut self, last: Files) {
+        self.last = Some(shared(last, self.live.as_ref()));
+    }
+}
+
+fn shared(files: Files, other: Option<&Arc<Files>>) -> Arc<Files> {
+    let same = other.filter(|other| ***other == files);
+    same.map_or_else(|| Arc::new(files), Arc::clone)
 }
 
 impl Secrets {
@@ -44,17 +60,17 @@ impl Secrets {
         declared: &Declared,
         children: &Children,
     ) -> Result<(), PassError> {
-        let there = children.metadata.keys();
+        let there = children.made.keys();
         let there = there.filter(|(kind, _)| *kind == Kind::Secret);
-        let names = there.map(|(_, name)| name.clone());
+        let names = there.map(|(_, name)| name.to_string());
         let always = [names::ca(&declared.name), names::operator(&declared.name)];
         for name in names.chain(always) {
             self.all.entry(name).or_default();
         }
         for (name, kept) in &mut self.all {
-            let meta = children.metadata.get(&(Kind::Secret, name.clone()));
-            let version = meta.and_then(|meta| meta.resource_version.clone());
-            if version.is_some() && version == kept.version {
+            let there = children.made.get(&(Kind::Secret, name.as_str().into()));
+            let version = there.map(|there| &*there.version);
+            if version.is_some() && version == kept.version.as_deref() {
                 continue;
             }
             let found = get(hands, &declared.namespace, name).await?;
@@ -66,7 +82,7 @@ impl Secrets {
                 return Err(PassError::NameTaken { kind, name });
             }
             kept.version = found.as_ref().and_then(Secret::resource_version);
-            kept.live = found.as_ref().map(files::of);
+            kept.hold(found.as_ref().map(files::of));
         }
         self.all
             .retain(|_, kept| kept.live.is_some() || kept.last.is_some());
@@ -75,15 +91,15 @@ impl Secrets {
 
     /// As it is.
     pub(super) fn live(&self, name: &str) -> Option<&Files> {
-        self.all.get(name)?.live.as_ref()
+        self.all.get(name)?.live.as_deref()
     }
 
     /// As it is, then as it was arranged last.
     fn both(&self, name: &str) -> [Option<&Files>; 2] {
         let kept = self.all.get(name);
         [
-            kept.and_then(|kept| kept.live.as_ref()),
-            kept.and_then(|kept| kept.last.as_ref()),
+            kept.and_then(|kept| kept.live.as_deref()),
+            kept.and_then(|kept| kept.last.as_deref()),
         ]
     }
 
@@ -114,7 +130,7 @@ impl Secrets {
             kept.last = None;
         }
         for (name, files) in arranged.files(declared) {
-            self.all.entry(name).or_default().last = Some(files);
+            self.all.entry(name).or_default().arranged(files);
         }
     }
 }
@@ -142,4 +158,29 @@ pub(super) async fn get(
     hands
         .call(&format!("Secret {name}"), api.get_opt(name))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    use super::*;
+
+    /// Caught: two copies of every Secret of thousands of stores.
+    #[test]
+    fn what_is_as_it_was_arranged_is_held_once() {
+        let files = |text: &str| Files::from([(files::CA.to_owned(), text.to_owned())]);
+        let is_one =
+            |kept: &Kept| Arc::ptr_eq(kept.live.as_ref().unwrap(), kept.last.as_ref().unwrap());
+        let mut kept = Kept::default();
+        kept.arranged(files("a"));
+        kept.hold(Some(files("a")));
+        assert!(is_one(&kept));
+        kept.arranged(files("a"));
+        assert!(is_one(&kept));
+        kept.hold(Some(files("edited")));
+        assert!(!is_one(&kept));
+        assert_eq!(kept.last.as_deref(), Some(&files("a")));
+        kept.hold(None);
+        assert!(kept.live.is_none() && kept.last.is_some());
+    }
 }
