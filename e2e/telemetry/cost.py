@@ -2,8 +2,10 @@
 """What metrics and traces cost: writes per core-second of a node that counts nothing, counts, and keeps 0 %, 1 %, all traces.
 
 One node a case, all on this machine, each under the same load in turn, forwards and back (ABBA), so that what else the
-machine does, and what changes with time, touches all alike. Told are medians of the turns, and the medians of what each
-turn shows against the case to compare with. Nodes that count are scraped once a second, which is more often than usual.
+machine does, and what changes with time, touches all alike; shortly and often, so that what is compared is near in time.
+Told are medians of the turns, and the medians of what each turn shows against the case to compare with, each with the
+half of the turns in the middle. What is counted is the node's CPU alone: not the clients', and not the collector's.
+Nodes that count are scraped once a second, which is more often than usual.
 `cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else.
 """
 
@@ -31,8 +33,8 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program")
     arguments.add_argument("--tools", required=True)
-    arguments.add_argument("--turns", type=int, default=8, help="each is a measurement forwards and one back")
-    arguments.add_argument("--seconds", type=int, default=5, help="of each measurement")
+    arguments.add_argument("--turns", type=int, default=24, help="each is a measurement forwards and one back")
+    arguments.add_argument("--seconds", type=int, default=2, help="of each measurement")
     arguments.add_argument("--connections", type=int, default=16)
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-cost-"))
@@ -116,16 +118,16 @@ def check(nodes):
 
 
 def tell(turns, nodes):
-    print("| case | writes per core-second (from … to) | compared with | fewer by, median of turns (from … to) | bound |")
+    print("| case | writes per core-second (middle half) | compared with | fewer by, median of turns (middle half) | bound |")
     print("|---|---|---|---|---|")
     for case, all_turns in turns.items():
-        shown = f"{statistics.median(all_turns):.0f} ({min(all_turns):.0f} … {max(all_turns):.0f})"
+        shown = "{1:.0f} ({0:.0f} … {2:.0f})".format(*statistics.quantiles(all_turns))
         if case not in COMPARED:
             print(f"| {case} | {shown} | | | |")
             continue
         with_, bound = COMPARED[case]
         fewer = [1 - one / other for one, other in zip(all_turns, turns[with_])]
-        shares = f"{statistics.median(fewer):.1%} ({min(fewer):.1%} … {max(fewer):.1%})"
+        shares = "{1:.1%} ({0:.1%} … {2:.1%})".format(*statistics.quantiles(fewer))
         print(f"| {case} | {shown} | {with_} | {shares} | {bound:.0%} |")
     for case in TRACED:
         print(f"spans with {case}: {spans(nodes[case].port)}")

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use atoll_client::otlp::{Field, Line, Outlet};
+use atoll_client::otlp::{self, Field, Line, Outlet};
 use tracing::field::Visit;
-use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{Format, Full, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -19,9 +20,9 @@ pub(crate) fn init(default: &str) -> Outlet {
     let lines = written::layer().with_writer(std::io::stderr);
     let is_json = std::env::var("ATOLL_LOG_FORMAT").is_ok_and(|format| format == "json");
     let lines = if is_json {
-        lines.json().boxed()
+        lines.json().map_event_format(WithTrace::json).boxed()
     } else {
-        lines.boxed()
+        lines.map_event_format(WithTrace::text).boxed()
     };
     let all = tracing_subscriber::registry()
         .with(filter)
@@ -32,28 +33,66 @@ pub(crate) fn init(default: &str) -> Outlet {
     outlet
 }
 
+/// Lines, and at the end of those that belong to a trace its id.
+struct WithTrace<F> {
+    lines: F,
+    is_json: bool,
+}
+
+impl<F> WithTrace<F> {
+    fn json(lines: F) -> Self {
+        WithTrace {
+            lines,
+            is_json: true,
+        }
+    }
+}
+
+impl<T> WithTrace<Format<Full, T>> {
+    fn text(lines: Format<Full, T>) -> Self {
+        // As it is by default; but where a line is written before it is complete, nobody knows.
+        let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|said| said.is_empty());
+        WithTrace {
+            lines: lines.with_ansi(is_coloured),
+            is_json: false,
+        }
+    }
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithTrace<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(trace) = otlp::trace_of_now() else {
+            return self.lines.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.lines
+            .format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end();
+        match line.strip_suffix('}') {
+            Some(open) if self.is_json => writeln!(writer, r#"{open},"trace_id":"{trace}"}}"#),
+            _ => writeln!(writer, "{line} trace_id={trace}"),
+        }
+    }
+}
+
 /// Says to an outlet what we log ourselves. What libraries log of connections would be of the connection to the
 /// collector as well, and go round for ever.
 struct ToCollector(Outlet);
 
 const OURS: [&str; 3] = ["atoll", "openraft", "kube"];
 
-/// On a span: the trace that all in it belong to.
-struct OfTrace(String);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToCollector {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if !self.0.is_open() {
-            return;
-        }
-        let mut said = Said::default();
-        attributes.record(&mut said);
-        if let (Some(trace), Some(span)) = (said.take("trace_id"), context.span(id)) {
-            span.extensions_mut().insert(OfTrace(trace));
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+impl<S: Subscriber> Layer<S> for ToCollector {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let is_ours = OURS.iter().any(|ours| metadata.target().starts_with(ours));
         if !is_ours || !self.0.is_open() {
@@ -61,16 +100,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for ToCollector {
         }
         let mut said = Said::default();
         event.record(&mut said);
-        let trace_id = context.event_scope(event).and_then(|mut scope| {
-            scope.find_map(|span| span.extensions().get::<OfTrace>().map(|of| of.0.clone()))
-        });
         let message = said.take("message").unwrap_or_default();
         self.0.say(Line {
             level: *metadata.level(),
             target: metadata.target(),
             message,
             fields: said.0,
-            trace_id,
+            trace_id: otlp::trace_of_now(),
         });
     }
 }
@@ -123,6 +159,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
     use std::sync::{Arc, Mutex};
 
+    use opentelemetry::trace::TraceId;
+
     use super::*;
 
     /// Shows what a line is made of, as [`ToCollector`] reads it.
@@ -139,6 +177,65 @@ mod tests {
                 .unwrap()
                 .push(format!("{message:?} {:?}", said.0));
         }
+    }
+
+    /// What is written of a line within a trace, and of one without.
+    fn written(is_json: bool) -> [String; 2] {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&out);
+        let lines = written::layer()
+            .without_time()
+            .with_writer(move || Out(Arc::clone(&writer)));
+        let lines = if is_json {
+            lines.json().map_event_format(WithTrace::json).boxed()
+        } else {
+            let plainly = |lines: Format<Full, ()>| WithTrace {
+                lines: lines.with_ansi(false),
+                is_json: false,
+            };
+            lines.map_event_format(plainly).boxed()
+        };
+        let trace = TraceId::from_bytes([0xab; 16]);
+        let both = async {
+            otlp::of_trace(trace, async { tracing::warn!(lag_ms = 7, "late {{}}") }).await;
+            tracing::warn!("late");
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            runtime.unwrap().block_on(both);
+        });
+        let text = String::from_utf8(out.lock().unwrap().clone()).unwrap();
+        let (first, second) = text.split_once('\n').unwrap();
+        [first, second].map(str::to_owned)
+    }
+
+    struct Out(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_end_with_the_trace_that_they_belong_to() {
+        let trace = "ab".repeat(16);
+        let [within, without] = written(false);
+        assert!(
+            within.ends_with(&format!("late {{}} lag_ms=7 trace_id={trace}")),
+            "{within}"
+        );
+        assert!(!without.contains("trace_id"), "{without}");
+        let [within, without] = written(true).map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            line
+        });
+        assert_eq!(within["trace_id"], trace.as_str(), "{within}");
+        assert_eq!(within["fields"]["message"], "late {}", "{within}");
+        assert!(without.get("trace_id").is_none(), "{without}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Group propose: what clients ask for while one command is being committed becomes the next command.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -11,7 +10,7 @@ use atoll_store::{Command, Outcome, Request, Written};
 use crate::clock::Clock;
 use crate::raft::{Group, Proposal};
 use crate::refusal::Refusal;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Followed, Metrics};
 
 /// Requests in one command.
 const REQUESTS_MAX: usize = 1024;
@@ -24,8 +23,7 @@ type Answer = Result<Written, Refusal>;
 pub(crate) struct Pending {
     request: Request,
     answer: oneshot::Sender<Answer>,
-    /// Since when it waits, where it is followed.
-    since: Option<SystemTime>,
+    followed: Option<Followed>,
 }
 
 /// Takes writes and answers when they are committed.
@@ -47,12 +45,10 @@ impl Proposer {
 
     pub(crate) async fn write(&self, request: Request) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let traces = self.metrics.traces();
-        let is_followed = traces.follow(&request.trace);
         let pending = Pending {
+            followed: self.metrics.traces().follow(&request.trace),
             request,
             answer,
-            since: if is_followed { traces.begin() } else { None },
         };
         self.queue.try_send(pending).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refusal::Overloaded,
@@ -79,11 +75,8 @@ pub(crate) async fn run(
             return;
         }
         let (group, metrics) = (group.clone(), Arc::clone(&metrics));
-        for pending in &taken {
-            metrics
-                .traces()
-                .proposed(&pending.request.trace, pending.since);
-        }
+        let mut followed: Vec<_> = taken.iter().filter_map(|p| p.followed).collect();
+        metrics.traces().proposed(&mut followed);
         let (requests, answers): (Vec<_>, Vec<_>) =
             taken.into_iter().map(|p| (p.request, p.answer)).unzip();
         let command = Command::Write {
@@ -92,15 +85,17 @@ pub(crate) async fn run(
         };
         tokio::spawn(async move {
             let began = Instant::now();
-            commit(&group, command, answers).await;
+            let proposal = Proposal::new(command);
+            commit(&group, &proposal, answers).await;
             metrics.committed(began.elapsed());
             drop(place);
+            metrics.traces().applied(&followed, &proposal.application());
         });
     }
 }
 
-async fn commit(group: &Group, command: Command, answers: Vec<oneshot::Sender<Answer>>) {
-    let results = match group.propose_as_leader(&Proposal::new(command)).await {
+async fn commit(group: &Group, proposal: &Proposal, answers: Vec<oneshot::Sender<Answer>>) {
+    let results = match group.propose_as_leader(proposal).await {
         Ok(outcome) => outcome,
         Err(refusal) => {
             for answer in answers {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -64,13 +64,7 @@ impl Published {
     }
 
     /// Makes a committed group known. Answers with its outcomes.
-    /// The group's application began then, if anything in it may be followed.
-    pub(crate) fn publish(
-        &self,
-        region: &Region,
-        group: Group,
-        began: Option<SystemTime>,
-    ) -> Vec<Outcome> {
+    pub(crate) fn publish(&self, region: &Region, group: Group) -> Vec<Outcome> {
         let Group {
             outcomes,
             arrivals,
@@ -93,7 +87,6 @@ impl Published {
             self.metrics
                 .resolved(collection.as_str(), kind, Duration::from_millis(*after_ms));
         }
-        self.metrics.traces().applied(&arrivals, began);
         if !arrivals.is_empty() {
             self.tail
                 .lock()
@@ -108,11 +101,6 @@ impl Published {
             self.arrivals.send_replace(arrival);
         }
         outcomes
-    }
-
-    /// When something began that may be followed.
-    pub(crate) fn begin(&self) -> Option<SystemTime> {
-        self.metrics.traces().begin()
     }
 
     /// Whether this node's state is being replaced: it is not whole, and nothing may be read from it.

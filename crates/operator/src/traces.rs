@@ -1,27 +1,30 @@
 //! Passes as traces: one span a pass, one below it a step. None without a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`).
 
+use std::time::SystemTime;
+
 use atoll_client::Network;
-use atoll_client::otlp::{BadOtlp, Counts, Declared, Otlp, Outlet};
-use opentelemetry::trace::{
-    Span as _, SpanBuilder, Status, TraceContextExt as _, TracerProvider as _,
+use atoll_client::otlp::{
+    BadOtlp, Counts, Declared, Kind, Name, Otlp, Outlet, Span, Spans, TraceContext, Value,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 /// Makes spans of passes.
 #[derive(Clone, Default)]
-pub(crate) struct Traces(Option<SdkTracer>);
+pub(crate) struct Traces(Option<Spans>);
 
 /// A pass under way; ends when it is dropped, or with an outcome.
 pub(crate) struct PassSpan(Option<Under>);
 
 struct Under {
-    tracer: SdkTracer,
-    pass: Span,
-    /// What steps hang below.
-    context: Context,
-    step: Option<Span>,
+    spans: Spans,
+    context: TraceContext,
+    began: SystemTime,
+    namespace: String,
+    store: String,
+    outcome: Option<&'static str>,
+    /// The one under way, and when it began.
+    step: Option<(&'static str, SystemTime)>,
 }
 
 impl Traces {
@@ -43,32 +46,24 @@ impl Traces {
             .build();
         let counts = Counts::default();
         otlp.open(logs, &resource, &counts)?;
-        let provider = otlp.tracers(&resource, &counts)?;
-        Ok(provider.as_ref().map(Traces::new).unwrap_or_default())
-    }
-
-    fn new(provider: &SdkTracerProvider) -> Traces {
-        Traces(Some(provider.tracer("atoll-operator")))
+        Ok(Traces(otlp.spans(&resource, &counts)))
     }
 
     /// A pass begins.
     pub(crate) fn pass(&self, namespace: &str, store: &str) -> PassSpan {
-        let under = self.0.as_ref().map(|tracer| {
-            let attributes = [
-                KeyValue::new("k8s.namespace.name", namespace.to_owned()),
-                KeyValue::new("atoll.store", store.to_owned()),
-            ];
-            let builder = SpanBuilder::from_name("pass").with_attributes(attributes);
-            let pass = builder.start_with_context(tracer, &Context::new());
-            let context = Context::new().with_remote_span_context(pass.span_context().clone());
-            Under {
-                tracer: tracer.clone(),
-                pass,
+        let begun = self.0.as_ref().and_then(|spans| {
+            let context = spans.begin(None)?;
+            Some(Under {
+                spans: spans.clone(),
                 context,
+                began: SystemTime::now(),
+                namespace: namespace.to_owned(),
+                store: store.to_owned(),
+                outcome: None,
                 step: None,
-            }
+            })
         });
-        PassSpan(under)
+        PassSpan(begun)
     }
 }
 
@@ -76,72 +71,86 @@ impl PassSpan {
     /// The step before is over, and this one begins.
     pub(crate) fn step(&mut self, name: &'static str) {
         if let Some(under) = &mut self.0 {
-            let step = SpanBuilder::from_name(name);
-            // The old one ends as it is dropped.
-            under.step = Some(step.start_with_context(&under.tracer, &under.context));
+            let now = SystemTime::now();
+            under.end_step(now);
+            under.step = Some((name, now));
         }
     }
 
     /// The pass is over.
-    pub(crate) fn ended(self, outcome: &'static str) {
-        if let Some(Under { mut pass, step, .. }) = self.0 {
-            drop(step);
-            pass.set_attribute(KeyValue::new("outcome", outcome));
-            if outcome != "ok" {
-                pass.set_status(Status::error(outcome));
-            }
-            pass.end();
+    pub(crate) fn ended(mut self, outcome: &'static str) {
+        if let Some(under) = &mut self.0 {
+            under.outcome = Some(outcome);
         }
+    }
+}
+
+impl Under {
+    fn end_step(&mut self, now: SystemTime) {
+        if let Some((name, began)) = self.step.take() {
+            self.spans.put(&Span {
+                context: self.context.with_new_span(),
+                parent: Some(self.context.span),
+                name: Name::Of(name),
+                kind: Kind::Internal,
+                times: (began, now),
+                attributes: &[],
+                error: None,
+            });
+        }
+    }
+}
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        let now = SystemTime::now();
+        self.end_step(now);
+        let attributes = [
+            ("k8s.namespace.name", Value::Text(&self.namespace)),
+            ("atoll.store", Value::Text(&self.store)),
+            ("outcome", Value::Text(self.outcome.unwrap_or_default())),
+        ];
+        // Dropped on its way: there is no outcome.
+        let known = if self.outcome.is_some() { 3 } else { 2 };
+        self.spans.put(&Span {
+            context: self.context,
+            parent: None,
+            name: Name::Of("pass"),
+            kind: Kind::Internal,
+            times: (self.began, now),
+            attributes: &attributes[..known],
+            error: self.outcome.filter(|outcome| *outcome != "ok"),
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
-
-    use opentelemetry_sdk::error::OTelSdkResult;
-    use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
+    use atoll_client::otlp::{Bounds, Sampler};
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message as _;
 
     use super::*;
 
-    #[derive(Clone, Debug, Default)]
-    struct Shelf(Arc<Mutex<Vec<SpanData>>>);
-
-    impl SpanProcessor for Shelf {
-        fn on_start(&self, _: &mut Span, _: &Context) {}
-        fn on_end(&self, span: SpanData) {
-            self.0.lock().unwrap().push(span);
-        }
-        fn force_flush(&self) -> OTelSdkResult {
-            Ok(())
-        }
-        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-            Ok(())
-        }
-    }
-
     #[test]
     fn a_pass_is_a_trace_of_its_steps_one_after_the_other() {
-        let shelf = Shelf::default();
-        let provider = SdkTracerProvider::builder()
-            .with_span_processor(shelf.clone())
-            .build();
-        let mut pass = Traces::new(&provider).pass("default", "shop");
+        let (whose, sampler) = (Resource::builder_empty().build(), Sampler::ratio(1.0));
+        let (spans, mut taken) = Spans::new(&whose, sampler, Bounds::default(), Counts::default());
+        let mut pass = Traces(Some(spans)).pass("default", "shop");
         pass.step("observe");
         pass.step("make");
         pass.ended("remote");
-        let spans = shelf.0.lock().unwrap();
+        let letter = taken.next(true).unwrap();
+        let said = ExportTraceServiceRequest::decode(letter.bytes).unwrap();
+        let spans = &said.resource_spans[0].scope_spans[0].spans;
         let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
         assert_eq!(names, ["observe", "make", "pass"]);
         let whole = &spans[2];
-        assert!(
-            spans[..2]
-                .iter()
-                .all(|s| s.parent_span_id == whole.span_context.span_id())
-        );
-        assert!(spans[0].end_time <= spans[1].end_time);
-        assert_eq!(whole.status, Status::error("remote"));
+        let steps = &spans[..2];
+        assert!(steps.iter().all(|s| s.parent_span_id == whole.span_id));
+        assert!(steps[0].end_time_unix_nano <= steps[1].start_time_unix_nano);
+        assert_eq!(whole.status.as_ref().unwrap().message, "remote");
+        assert_eq!(whole.attributes.len(), 3);
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -44,7 +44,7 @@ impl Carrier {
         }
     }
 
-    async fn send(self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answered = async {
             let answer = self.http.request(request.map(Full::new)).await?;
             let (head, body) = answer.into_parts();
@@ -67,7 +67,35 @@ impl HttpClient for Carrier {
         'me: 'answer,
         Self: 'answer,
     {
-        let sending = self.runtime.spawn(self.clone().send(request));
+        let carrier = self.clone();
+        let sending = self
+            .runtime
+            .spawn(async move { carrier.send(request).await });
         Box::pin(async move { sending.await? })
+    }
+}
+
+/// Letters to one address.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) carrier: Carrier,
+    pub(super) address: Uri,
+    /// What goes with each, such as who may write.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Post {
+    /// Whether the collector took it.
+    pub(super) async fn send(&self, letter: Bytes) -> bool {
+        let mut request = Request::post(self.address.clone())
+            .header(header::CONTENT_TYPE, "application/x-protobuf")
+            .body(letter)
+            .expect("an address that was read makes a request");
+        request.headers_mut().extend(self.headers.iter().cloned());
+        let answer = self.carrier.send(request).await;
+        if let Err(error) = &answer {
+            tracing::debug!(%error, "a collector was not reached");
+        }
+        answer.is_ok_and(|answer| answer.status().is_success())
     }
 }

@@ -3,6 +3,7 @@
 //! A log is set up before anybody knows of a collector. So it says its lines to an [`Outlet`], which is opened once a
 //! collector is known that is to get them; lines said before are in the log, and nowhere else.
 
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -32,8 +33,8 @@ pub struct Line {
     pub message: String,
     /// What else is in it, by name.
     pub fields: Vec<(&'static str, Field)>,
-    /// The trace that it belongs to: 32 hexadecimal digits.
-    pub trace_id: Option<String>,
+    /// The trace that it belongs to.
+    pub trace_id: Option<TraceId>,
 }
 
 /// What stands under a name in a line.
@@ -47,6 +48,22 @@ pub enum Field {
     Float(f64),
     /// Yes or no.
     Bool(bool),
+}
+
+tokio::task_local! {
+    static TRACE: TraceId;
+}
+
+/// Work that belongs to a trace: what is logged meanwhile carries its id. Most work logs nothing, so nothing is
+/// prepared for it.
+pub fn of_trace<F: Future>(trace: TraceId, work: F) -> impl Future<Output = F::Output> {
+    TRACE.scope(trace, work)
+}
+
+/// The trace that what is logged now belongs to.
+#[must_use]
+pub fn trace_of_now() -> Option<TraceId> {
+    TRACE.try_with(|trace| *trace).ok()
 }
 
 impl Outlet {
@@ -78,9 +95,8 @@ impl Outlet {
         record.set_body(message.into());
         let fields = fields.into_iter().map(|(name, field)| (name, value(field)));
         record.add_attributes(fields);
-        let trace = trace_id.and_then(|trace_id| TraceId::from_hex(&trace_id).ok());
-        if let Some(trace) = trace {
-            record.set_trace_context(trace, SpanId::INVALID, None);
+        if let Some(trace_id) = trace_id {
+            record.set_trace_context(trace_id, SpanId::INVALID, None);
         }
         logger.emit(record);
     }
@@ -156,7 +172,7 @@ mod tests {
                 ("lag_ms", Field::Int(7)),
                 ("region", Field::Text("eu".into())),
             ],
-            trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
+            trace_id: TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").ok(),
         }
     }
 

@@ -16,11 +16,13 @@ use tracing::Instrument;
 
 use atoll_api::http::Reason;
 use atoll_api::openapi::ROUTES;
+use atoll_client::otlp;
 use atoll_core::token::TokenKind;
 
 use super::activity::UnderWay;
 use super::problem::Refused;
 use super::{Http, reply, session};
+use crate::telemetry::RequestSpan;
 
 #[derive(Clone)]
 pub(crate) struct Observe(pub(crate) Http);
@@ -75,13 +77,8 @@ where
         let traces = http.node().metrics().traces();
         let followed = traces.request(request.headers_mut(), method, route);
         let region = &http.node().identity().region;
-        let span = match &followed {
-            Some(followed) => {
-                let trace_id = tracing::field::display(followed.trace_id());
-                tracing::info_span!("request", %region, route, method, trace_id)
-            }
-            None => tracing::debug_span!("request", %region, route, method),
-        };
+        let span = tracing::debug_span!("request", %region, route, method);
+        let trace = followed.as_ref().map(RequestSpan::trace);
         let answer = is_admitted.then(|| self.inner.call(request));
         let observed = async move {
             let mut response = match answer {
@@ -105,7 +102,11 @@ where
             drop((active, under_way));
             Ok(response)
         };
-        Box::pin(observed.instrument(span))
+        let observed = observed.instrument(span);
+        match trace {
+            Some(trace) => Box::pin(otlp::of_trace(trace, observed)),
+            None => Box::pin(observed),
+        }
     }
 }
 

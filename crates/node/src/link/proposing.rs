@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +15,8 @@ use atoll_replication::delivery::Ready;
 use atoll_store::{Command, Outcome};
 
 use super::inbound::Inbound;
-use crate::raft::{Proposal, TypeConfig};
-use crate::telemetry::{Arriving, EntryResult};
+use crate::raft::{Application, Proposal, TypeConfig};
+use crate::telemetry::{Arrived, EntryResult};
 
 /// Bytes of entries proposed at once.
 const PROPOSAL_BYTES: usize = 1 << 20;
@@ -44,9 +45,10 @@ impl Inbound {
         if ready.is_empty() {
             return;
         }
-        self.count(&ready);
-        let proposals = by_sender(ready, self.node.clock.timestamp());
+        let followed = self.count(&ready);
+        let (proposals, followed) = by_sender(ready, followed, self.node.clock.timestamp());
         let raft = self.node.group.raft.clone();
+        let metrics = Arc::clone(&self.node.metrics);
         self.under_way = Some(Box::pin(async move {
             let stopped = |fatal: Fatal<_>| NotApplied::Failed(fatal.to_string());
             let answers = raft.client_write_many(proposals).await.map_err(stopped)?;
@@ -64,11 +66,16 @@ impl Inbound {
                     | Outcome::Configured(_) => {}
                 }
             }
+            for (application, arrived) in followed {
+                metrics.traces().replicated(&arrived, &application);
+            }
             Ok(())
         }));
     }
 
-    fn count(&self, ready: &[Ready]) {
+    /// Counts them, and says which are followed, in the same order.
+    fn count(&self, ready: &[Ready]) -> Vec<Option<Arrived>> {
+        let mut followed = Vec::with_capacity(ready.len());
         let now_ms = self.node.clock.wall_ms();
         let catalog = self.node.published.catalog();
         let metrics = &self.node.metrics;
@@ -76,24 +83,22 @@ impl Inbound {
             let origin = self.shown(&catalog.regions, run[0].dot.replica);
             let from = self.source_of(run[0].link);
             let link = from.map_or_else(String::new, |from| self.node.board.name(&from));
+            let link: Arc<str> = link.into();
             for entry in run {
                 metrics.causal_wait(&origin, entry.waited);
                 let Ok(wire::Origin { time, trace, .. }) = wire::decode_origin(&entry.frame) else {
+                    followed.push(None);
                     continue;
                 };
                 let age_ms = now_ms.saturating_sub(time.millis());
                 metrics.visibility(&origin, Duration::from_millis(age_ms));
-                metrics.traces().arriving(&Arriving {
-                    dot: entry.dot,
-                    trace: &trace,
-                    waited: entry.waited,
-                    link: &link,
-                });
+                followed.push(metrics.traces().arrived(&trace, entry.waited, &link));
             }
             if !link.is_empty() {
                 metrics.entries(&link, EntryResult::Applied, run.len() as u64);
             }
         }
+        followed
     }
 
     /// How people see a replica id, also before its announcement is applied here.
@@ -127,21 +132,34 @@ pub(super) async fn end_of(under_way: &mut Option<UnderWay>) -> Result<(), NotAp
     }
 }
 
-/// One command a run of entries from one sender, in order.
-fn by_sender(ready: Vec<Ready>, now: Timestamp) -> Vec<Proposal> {
-    let mut runs: Vec<(ReplicaId, Vec<Bytes>)> = Vec::new();
-    for entry in ready {
+/// One command a run of entries from one sender, in order, and those of each that are followed.
+fn by_sender(
+    ready: Vec<Ready>,
+    followed: Vec<Option<Arrived>>,
+    now: Timestamp,
+) -> (Vec<Proposal>, Vec<(Application, Vec<Arrived>)>) {
+    let mut runs: Vec<(ReplicaId, Vec<Bytes>, Vec<Arrived>)> = Vec::new();
+    for (entry, arrived) in ready.into_iter().zip(followed) {
         match runs.last_mut() {
-            Some((sender, frames)) if *sender == entry.sender => frames.push(entry.frame),
-            _ => runs.push((entry.sender, vec![entry.frame])),
+            Some((sender, frames, followed)) if *sender == entry.sender => {
+                frames.push(entry.frame);
+                followed.extend(arrived);
+            }
+            _ => runs.push((
+                entry.sender,
+                vec![entry.frame],
+                arrived.into_iter().collect(),
+            )),
         }
     }
-    let command = |(sender, frames)| {
-        Proposal::new(Command::Remote {
+    let proposals = runs.into_iter().map(|(sender, frames, followed)| {
+        let proposal = Proposal::new(Command::Remote {
             now,
             sender,
             frames,
-        })
-    };
-    runs.into_iter().map(command).collect()
+        });
+        let application = proposal.application();
+        (proposal, (application, followed))
+    });
+    proposals.unzip()
 }

@@ -162,7 +162,8 @@ impl Shipped {
                 .entries(&self.link, EntryResult::Relayed, relayed);
         }
         // Entries are looked into for traces alone.
-        let mut rest = began.map_or_else(Bytes::new, |_| batch.entries.clone());
+        let Some(began) = began else { return };
+        let mut rest = batch.entries.clone();
         let (traces, from) = (node.metrics.traces(), node.identity.region.as_str());
         while let Some(frame) = wire::next_frame(&mut rest) {
             if let Ok(origin) = wire::decode_origin(&frame) {

@@ -18,7 +18,8 @@ pub(crate) mod snapshot;
 mod state_machine;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -45,19 +46,48 @@ pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub(crate) struct Proposal {
     bytes: Bytes,
     command: Arc<Command>,
+    applied: Application,
 }
+
+/// When a command was applied by this node, from when until when; known once its outcome is.
+///
+/// Who proposed it reads that. The log keeps what waits to be applied as it was proposed; of what had to be read from
+/// the disk meanwhile, nobody learns.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Application(Arc<OnceLock<(SystemTime, SystemTime)>>);
 
 impl Proposal {
     pub(crate) fn new(command: Command) -> Self {
         Proposal {
             bytes: command.encode(),
             command: Arc::new(command),
+            applied: Application::default(),
         }
+    }
+
+    /// When it will have been applied.
+    pub(crate) fn application(&self) -> Application {
+        self.applied.clone()
     }
 
     fn from_bytes(bytes: Bytes) -> Result<Self, StoreError> {
         let command = Arc::new(Command::decode(&bytes)?);
-        Ok(Proposal { bytes, command })
+        Ok(Proposal {
+            bytes,
+            command,
+            applied: Application::default(),
+        })
+    }
+}
+
+impl Application {
+    pub(crate) fn times(&self) -> Option<(SystemTime, SystemTime)> {
+        self.0.get().copied()
+    }
+
+    pub(crate) fn was(&self, from: SystemTime, to: SystemTime) {
+        // A log that was applied again after the state was replaced: the first time counts.
+        let _ = self.0.set((from, to));
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -68,16 +69,20 @@ impl StateMachine {
             }
         }
         let raft = codec::place(&self.place)?;
-        let began = self.published.begin();
+        let began = SystemTime::now();
         let applied = self
             .region
             .apply(&commands, raft)
             .map_err(|e| codec::invalid(&e))?;
-        let outcomes = self.published.publish(&self.region, applied, began);
+        let outcomes = self.published.publish(&self.region, applied);
+        let ended = SystemTime::now();
         let mut outcomes = outcomes.into_iter();
         for (entry, responder) in group {
             let outcome = match entry.payload {
-                EntryPayload::Normal(_) => outcomes.next().unwrap_or(Outcome::Done),
+                EntryPayload::Normal(proposal) => {
+                    proposal.applied.was(began, ended);
+                    outcomes.next().unwrap_or(Outcome::Done)
+                }
                 EntryPayload::Blank | EntryPayload::Membership(_) => Outcome::Done,
             };
             if let Some(responder) = responder {

@@ -34,7 +34,7 @@ pub use self::gauges::{
 use self::instruments::Instruments;
 pub use self::machine::{DiskGauge, MachineGauge, RaftGauge};
 use self::names::Names;
-pub(crate) use self::traces::{Arriving, Traces};
+pub(crate) use self::traces::{Arrived, Followed, RequestSpan, Traces};
 
 /// Whose telemetry it is. Store and region stand on every series, all of it in `target_info`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,8 +132,8 @@ impl Metrics {
             if let Some(reader) = otlp.reader(&counts)? {
                 provider = provider.with_reader(reader);
             }
-            if let Some(tracers) = otlp.tracers(&resource, &counts)? {
-                traces = Traces::new(tracers);
+            if let Some(spans) = otlp.spans(&resource, &counts) {
+                traces = Traces::new(spans);
             }
             otlp.open(logs, &resource, &counts)?;
         }
