@@ -227,44 +227,55 @@ impl Watches<'_> {
         listing.begin();
         let mut is_listed = false;
         let requests = events.filter_map(move |event| {
-            let request = match event {
-                Ok(Event::Init) => {
-                    kept.begin();
-                    None
-                }
-                Ok(Event::InitApply(object)) => {
-                    let item = read(object);
-                    let whom = concerned(&item.namespace, item.store.as_deref());
-                    whom.filter(|_| kept.list(item, is_news))
-                }
-                Ok(Event::Apply(object)) => {
-                    let item = read(object);
-                    let whom = concerned(&item.namespace, item.store.as_deref());
-                    whom.filter(|_| kept.put(item, is_news))
-                }
-                Ok(Event::Delete(object)) => {
-                    let gone = read(object);
-                    kept.remove(&gone.namespace, &gone.name);
-                    concerned(&gone.namespace, gone.store.as_deref())
-                }
-                Ok(Event::InitDone) => {
-                    kept.end();
-                    if !std::mem::replace(&mut is_listed, true) {
-                        listing.done();
-                    }
-                    None
-                }
-                Err(error) => Some(Err(error)),
-            };
-            std::future::ready(request)
+            let is_end = matches!(event, Ok(Event::InitDone));
+            let request = event.map(|event| take(&kept, event, read, is_news));
+            if is_end && !std::mem::replace(&mut is_listed, true) {
+                listing.done();
+            }
+            std::future::ready(request.transpose())
         });
         self.requests.push(Box::pin(requests));
         shelf
     }
 }
 
-fn concerned(namespace: &str, store: Option<&str>) -> Option<Result<Request, watcher::Error>> {
-    Some(Ok(ObjectRef::new(store?).within(namespace).into()))
+/// Takes a change; answers whom it concerns.
+fn take<K, V>(
+    shelf: &Shelf<V>,
+    event: Event<K>,
+    read: fn(K) -> Item<V>,
+    is_news: IsNews<V>,
+) -> Option<Request> {
+    match event {
+        Event::Init => {
+            shelf.begin();
+            None
+        }
+        Event::InitApply(object) => {
+            let item = read(object);
+            let whom = concerned(&item);
+            shelf.list(item, is_news).then_some(whom?)
+        }
+        Event::Apply(object) => {
+            let item = read(object);
+            let whom = concerned(&item);
+            shelf.put(item, is_news).then_some(whom?)
+        }
+        Event::Delete(object) => {
+            let gone = read(object);
+            shelf.remove(&gone.namespace, &gone.name);
+            concerned(&gone)
+        }
+        Event::InitDone => {
+            shelf.end();
+            None
+        }
+    }
+}
+
+fn concerned<V>(item: &Item<V>) -> Option<Request> {
+    let store = item.store.as_deref()?;
+    Some(ObjectRef::new(store).within(&item.namespace).into())
 }
 
 impl Children {
@@ -361,5 +372,56 @@ impl Caches {
         });
         children.made.extend(sets.chain(links));
         children
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, store: Option<&str>) -> StatefulSet {
+        let mut set = StatefulSet::default();
+        set.metadata.name = Some(name.to_owned());
+        set.metadata.namespace = Some("team".to_owned());
+        set.metadata.labels = store.map(|store| [(STORE.to_owned(), store.to_owned())].into());
+        set
+    }
+
+    /// Whom changes concern, and what a store has afterwards.
+    fn happen(
+        shelf: &Shelf<KeptSet>,
+        events: Vec<Event<StatefulSet>>,
+    ) -> (Vec<String>, Vec<String>) {
+        let read = |set| by_label(set, |set: StatefulSet| KeptSet::of(&set));
+        let requests = events
+            .into_iter()
+            .filter_map(|event| take(shelf, event, read, |_, _| true));
+        let whom = requests.map(|request| request.obj_ref.name).collect();
+        let there = shelf.of("team", "shop").into_iter();
+        (whom, there.map(|(name, _)| name.to_string()).collect())
+    }
+
+    /// Caught: a StatefulSet that lost its label was kept as it had been, so that nobody gave it the label back.
+    #[test]
+    fn what_loses_its_label_is_its_stores_no_more() {
+        let shelf = Shelf::default();
+        let (whom, there) = happen(
+            &shelf,
+            vec![
+                Event::Init,
+                Event::InitApply(set("shop-eu", Some("shop"))),
+                Event::InitApply(set("other", None)),
+                Event::InitDone,
+                Event::Apply(set("shop-us", Some("shop"))),
+            ],
+        );
+        assert_eq!(whom, ["shop", "shop"]);
+        assert_eq!(there, ["shop-eu", "shop-us"]);
+        let (whom, there) = happen(&shelf, vec![Event::Apply(set("shop-eu", None))]);
+        assert!(whom.is_empty());
+        assert_eq!(there, ["shop-us"]);
+        let (whom, there) = happen(&shelf, vec![Event::Delete(set("shop-us", Some("shop")))]);
+        assert_eq!((whom, there), (vec!["shop".to_owned()], Vec::new()));
+        assert_eq!(shelf.len(), 2);
     }
 }
