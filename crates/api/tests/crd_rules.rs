@@ -239,8 +239,8 @@ fn store_cases() -> Vec<Case> {
             ),
         ),
         case(
-            "failoverAfter of zero",
-            topology(json!({ "type": "AllToAll", "failoverAfter": "0s" })),
+            "failoverAfter below 1s",
+            topology(json!({ "type": "AllToAll", "failoverAfter": "999ms" })),
         ),
         case(
             "a region is linked to itself",

@@ -179,7 +179,7 @@ fn regions_that_do_not_go_together_are_refused() {
         ),
         (
             "no failover time",
-            topology("{type: AllToAll, failoverAfter: 0s}"),
+            topology("{type: AllToAll, failoverAfter: 999ms}"),
         ),
         (
             "a collector that nothing is known of",

@@ -268,6 +268,13 @@ impl Regions {
         Some(self.member(replica)?.state)
     }
 
+    /// Whether a replica id is known to have been removed in its absence.
+    #[must_use]
+    pub fn is_removed(&self, replica: ReplicaId) -> bool {
+        let member = self.member(replica);
+        member.is_some_and(|member| member.removed_by.is_some())
+    }
+
     /// Whether a replica id is known to be retired.
     #[must_use]
     pub fn is_retired(&self, replica: ReplicaId) -> bool {

@@ -128,6 +128,7 @@ impl Inner {
         ask(&Standing {
             me: self.identity.replica,
             configured: &configured,
+            layout: catalog.layout.as_ref(),
             members: &catalog.regions,
             applied: &applied,
             knowledge: &knowledge,

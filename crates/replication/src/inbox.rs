@@ -312,6 +312,33 @@ impl Inbox {
         }
     }
 
+    /// Takes nothing more of senders that were removed by force. When something is here that came from one, all that
+    /// is not applied is let go, and all links begin anew from there: it may have taken the place of what others bring,
+    /// or wait for what is lost. Says whether that was so.
+    pub fn turn_away(&mut self, is_removed: impl Fn(ReplicaId) -> bool, now: Duration) -> bool {
+        let held = self.ready.iter().chain(&self.in_flight);
+        let mut held = held.chain(self.room.items());
+        let is_any = held.any(|item| is_removed(item.sender));
+        drop(held);
+        if is_any {
+            self.start_over(now);
+        }
+        is_any
+    }
+
+    fn start_over(&mut self, now: Duration) {
+        let mut let_go = self.room.evict(0);
+        let_go.extend(self.ready.drain(..).chain(self.in_flight.drain(..)));
+        self.ready_bytes = 0;
+        for item in &let_go {
+            self.lose(item);
+        }
+        self.scheduled = self.applied.clone();
+        for state in self.links.values_mut() {
+            state.behind_since.get_or_insert(now);
+        }
+    }
+
     /// What to tell the sources now: questions for missing entries, origins to leave out, and where to start
     /// over. Each is returned once.
     pub fn say(&mut self, now: Duration) -> Vec<(LinkId, Upstream)> {

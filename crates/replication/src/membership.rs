@@ -13,7 +13,8 @@
 //! **Leaving.** A region that drains is retired when all that stay are known to have all that it wrote, and one of
 //! them is Active and does not drain as far as is known here. Several regions may be told to leave at once, each by
 //! somebody who does not know of the others: since a region must know that the others know of its leaving before
-//! it goes, the last one finds nobody who stays, and stays.
+//! it goes, the last ones find nobody who stays. Of members that all drain the one with the smallest replica id stays
+//! and is Active again: all decide the same, and nobody retires before one is.
 //!
 //! **Removal.** A dead region is removed by who names how many of its entries are known to be lost. A member that
 //! could not be asked may hold more of them than anyone knew: they count, come to all others, and need not have
@@ -23,6 +24,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use atoll_core::layout::AgreedLayout;
 use atoll_core::member::{Member, Regions};
 use atoll_core::{Dot, MemberState, RegionName, ReplicaId, VersionVector};
 
@@ -39,6 +41,8 @@ pub struct Standing<'a> {
     pub me: ReplicaId,
     /// The regions that this one was configured with.
     pub configured: &'a [RegionName],
+    /// The topology that it goes by, when one was declared.
+    pub layout: Option<&'a AgreedLayout>,
     /// The members as applied here.
     pub members: &'a Regions,
     /// All that is applied here.
@@ -74,12 +78,14 @@ impl Standing<'_> {
         heard.unwrap_or(0).max(self.applied.get(replica))
     }
 
-    /// All that other regions were heard to have; `None` before the first was heard. What only those that are
-    /// retired had is lost.
+    /// All that other members were heard to have; `None` before the first was heard. What only those that are
+    /// retired had is lost; so is what one had that died before anybody took its announcement: it is no member.
     #[must_use]
     pub fn known_elsewhere(&self) -> Option<VersionVector> {
         let rows = self.knowledge.matrix().into_iter();
-        let stays = |replica| replica != self.me && !self.members.is_retired(replica);
+        let member = |replica| self.members.member(replica);
+        let is_there = |replica| member(replica).is_some_and(|member| !member.is_retired());
+        let stays = |replica| replica != self.me && is_there(replica);
         let others = rows.filter(|(replica, _)| stays(*replica));
         others.map(|(_, vector)| vector).reduce(|mut all, vector| {
             all.merge(&vector);
@@ -102,13 +108,33 @@ impl Standing<'_> {
         }
     }
 
+    /// Whether a region is sent entries. One that joins is once all members know of it, or of the topology that names
+    /// it: what it has of a member that dies would else come to those that had forgotten what that depends on. While
+    /// no topology was declared anyone is, and one that the store began with always.
+    #[must_use]
+    pub fn feeds(&self, target: ReplicaId, name: &RegionName) -> bool {
+        let Some(agreed) = self.layout else {
+            return true;
+        };
+        let began_with = self.configured.contains(name) && self.members.replica(name).is_none();
+        if began_with || self.members.member(target).is_some_and(is_admitted) {
+            return true;
+        }
+        let all_know = |dot| {
+            let mut members = self.others().filter(|m| is_admitted(m));
+            self.applied.covers(dot) && members.all(|m| self.durable(m.replica).covers(dot))
+        };
+        let names_it = agreed.layout.regions.iter().any(|r| r.name == *name);
+        all_know(Dot::new(target, 1)) || names_it && all_know(agreed.dot)
+    }
+
     /// The replica ids of which entries may still come; `None` while this region cannot know: it joins, or some
-    /// region of its configuration has not announced itself. One that is retired counts until its last entry is here,
+    /// region of its configuration or of its topology has not announced itself. One that is retired counts until its last entry is here,
     /// one that was removed until it is known which one that is.
     #[must_use]
     pub fn writers(&self) -> Option<Vec<ReplicaId>> {
         let joins = self.members.state(self.me) == Some(MemberState::Joining);
-        if joins || !self.knows_all_configured() {
+        if joins || !self.knows_all_configured() || !self.knows_all_declared() {
             return None;
         }
         let is_removal_known = self.is_every_removal_known();
@@ -139,6 +165,14 @@ impl Standing<'_> {
         self.configured.iter().all(is_known)
     }
 
+    /// One that left and is to come back in another life has not announced that one.
+    fn knows_all_declared(&self) -> bool {
+        let is_there =
+            |name: &RegionName| self.members.present().any(|member| member.region == *name);
+        let regions = self.layout.map(|agreed| &agreed.layout.regions);
+        regions.is_none_or(|regions| regions.iter().all(|region| is_there(&region.name)))
+    }
+
     fn others(&self) -> impl Iterator<Item = &Member> {
         self.members.present().filter(|m| m.replica != self.me)
     }
@@ -146,6 +180,13 @@ impl Standing<'_> {
     fn somebody_stays(&self) -> bool {
         self.others()
             .any(|member| member.state == MemberState::Active)
+    }
+
+    /// Whether all members leave, and this one is the one that stays.
+    fn is_to_stay(&self) -> bool {
+        let mut present = self.members.present();
+        let first = self.members.present().map(|member| member.replica).min();
+        first == Some(self.me) && present.all(|member| member.state == MemberState::Draining)
     }
 
     /// The state to which this region may go on by itself; `joining` is what it noted while it joins.
@@ -163,12 +204,19 @@ impl Standing<'_> {
                 is_admitted.then_some(MemberState::Active)
             }
             MemberState::Draining => {
+                if self.is_to_stay() {
+                    return Some(MemberState::Active);
+                }
                 let is_proved = self.drain(self.me).waits_for.is_empty();
                 (is_proved && self.somebody_stays()).then_some(MemberState::Retired)
             }
             MemberState::Active | MemberState::Retired => None,
         }
     }
+}
+
+fn is_admitted(member: &Member) -> bool {
+    member.state != MemberState::Joining
 }
 
 /// What was known at some moments while a region joins.
@@ -182,9 +230,9 @@ pub struct Joining {
 #[derive(Debug)]
 struct Note {
     at: Duration,
-    /// All that was known to be anywhere.
+    /// All that was known to be anywhere with a member.
     known: VersionVector,
-    /// Those that were known to know of this region.
+    /// The members that were known to know of this region.
     aware: Vec<ReplicaId>,
 }
 
@@ -198,11 +246,13 @@ impl Joining {
         if !self.notes.back().is_none_or(is_due) {
             return;
         }
-        let mine = Dot::new(standing.me, 1);
+        let mut aware = standing.knowledge.confirmed_by(Dot::new(standing.me, 1));
+        // What others have is not part of what is known.
+        aware.retain(|replica| standing.members.member(*replica).is_some());
         self.notes.push_back(Note {
             at: now,
             known,
-            aware: standing.knowledge.confirmed_by(mine),
+            aware,
         });
         if self.notes.len() > NOTES_MAX {
             self.notes.pop_front();
@@ -212,7 +262,6 @@ impl Joining {
     /// Whether all that was known at some moment less than `lag_max` ago, when all members knew of this region,
     /// is here.
     fn is_within(&self, standing: &Standing<'_>, lag_max: Duration, now: Duration) -> bool {
-        let is_admitted = |member: &Member| member.state != MemberState::Joining;
         if !standing.knows_all_configured() || !standing.others().any(is_admitted) {
             return false;
         }
@@ -262,6 +311,9 @@ impl Remains {
 
 #[cfg(test)]
 mod tests {
+    use atoll_core::Timestamp;
+    use atoll_core::layout::{Layout, LayoutRegion, Role, Topology};
+
     use super::*;
 
     const LAG_MAX: Duration = Duration::from_secs(3);
@@ -302,6 +354,7 @@ mod tests {
         Standing {
             me: ReplicaId(9),
             configured: &[],
+            layout: None,
             members,
             applied,
             knowledge,
@@ -394,6 +447,68 @@ mod tests {
         assert_eq!(ask(Active, &["r1", "r3"]), (None, true));
     }
 
+    fn layout(names: &[&str]) -> AgreedLayout {
+        let region = |name: &&str| LayoutRegion {
+            name: name.parse().unwrap(),
+            role: Role::Leader,
+            endpoints: Vec::new(),
+        };
+        AgreedLayout {
+            layout: Layout {
+                revision: 1,
+                topology: Topology::AllToAll,
+                regions: names.iter().map(region).collect(),
+            },
+            time: Timestamp(1),
+            dot: Dot::new(ReplicaId(9), 5),
+        }
+    }
+
+    /// Caught: entries sent to one that joins and is not named, or of which a member does not know yet; members that
+    /// join themselves waited for, which ends nowhere when two join.
+    #[test]
+    fn one_that_joins_is_sent_entries_when_all_members_know_that_it_is_to_come() {
+        use MemberState::{Active, Joining as Joins};
+        let members = members(&[(1, Active), (4, Joins), (7, Joins), (9, Active)]);
+        let applied = vector(&[(9, 5), (7, 1)]);
+        let agreed = layout(&["r1", "r4", "r5", "r9"]);
+        let feeds = |target: u64, known_to_1: u64, agreed: Option<&AgreedLayout>| {
+            let knowledge = knowing(&[(1, &[(9, known_to_1), (7, 1)])]);
+            let standing = Standing {
+                configured: &["r8".parse().unwrap()],
+                layout: agreed,
+                ..standing(&members, &applied, &knowledge)
+            };
+            standing.feeds(ReplicaId(target), &format!("r{target}").parse().unwrap())
+        };
+        let all = |known| [1, 4, 5, 6].map(|target| feeds(target, known, Some(&agreed)));
+        assert_eq!(all(4), [true, false, false, false]);
+        assert_eq!(all(5), [true, true, true, false]);
+        assert!(feeds(6, 4, None));
+        assert!(feeds(7, 4, Some(&agreed)), "all know that it joins");
+        assert!(feeds(8, 4, Some(&agreed)), "the store began with it");
+    }
+
+    /// Caught: the topology not looked at: what a region that was still to come had of a member that was removed
+    /// arrived below what had been forgotten.
+    #[test]
+    fn nothing_is_stable_while_a_declared_region_is_still_to_come() {
+        use MemberState::{Active, Retired};
+        let members = members(&[(1, Active), (3, Retired), (9, Active)]);
+        let (applied, knowledge) = (vector(&[(9, 5)]), knowing(&[(1, &[(9, 5)])]));
+        let is_said = |names: &[&str]| {
+            let agreed = layout(names);
+            let standing = Standing {
+                layout: Some(&agreed),
+                ..standing(&members, &applied, &knowledge)
+            };
+            standing.writers().is_some()
+        };
+        assert!(is_said(&["r1", "r9"]));
+        assert!(!is_said(&["r1", "r2", "r9"]));
+        assert!(!is_said(&["r1", "r3", "r9"]), "in another life");
+    }
+
     /// Caught: those that do not stay waited for; what others announced of the leaver left out.
     #[test]
     fn a_region_is_retired_when_all_that_stay_have_what_it_wrote() {
@@ -424,7 +539,7 @@ mod tests {
             goes_on_to(&standing)
         };
         let states = [Active, Draining, Joins, Retired].map(next);
-        assert_eq!(states, [Some(Retired), None, None, None]);
+        assert_eq!(states, [Some(Retired), None, None, Some(Active)]);
     }
 
     /// Caught: a region that joins says what is stable; a retired one forgotten before its last entry.
@@ -479,6 +594,26 @@ mod tests {
         let next = goes_on_to(&standing);
         assert_eq!(next, Some(MemberState::Active));
         assert_eq!(standing.announced(ReplicaId(3)), 7);
+    }
+
+    /// A region joined, pulled from one and died before anybody took its announcement. Caught: its entry demanded of
+    /// regions that join, and nobody could, nor could it be removed: no member knew of it.
+    #[test]
+    fn one_that_died_unknown_keeps_nobody_from_joining() {
+        use MemberState::{Active, Joining as Joins};
+        let members = members(&[(1, Active), (9, Joins)]);
+        let knowledge = knowing(&[(1, &[(1, 8), (9, 1)]), (3, &[(1, 4), (3, 1)])]);
+        let applied = vector(&[(1, 8), (9, 1)]);
+        let standing = Standing {
+            me: ReplicaId(9),
+            configured: &[],
+            layout: None,
+            members: &members,
+            applied: &applied,
+            knowledge: &knowledge,
+        };
+        let next = standing.next(&mut Joining::default(), LAG_MAX, Duration::ZERO);
+        assert_eq!(next, Some(MemberState::Active));
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl Room {
         self.entries.contains_key(&dot)
     }
 
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.entries.values().map(|waiting| &waiting.item)
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -99,6 +99,8 @@ pub struct Source {
     pongs: VecDeque<Pong>,
     welcomed: bool,
     more: bool,
+    /// It is sent no entries for now.
+    is_held: bool,
     beat: Beat,
 }
 
@@ -158,8 +160,14 @@ impl Source {
             pongs: VecDeque::new(),
             welcomed: false,
             more: false,
+            is_held: false,
             beat: Beat::default(),
         })
+    }
+
+    /// Holds entries back, or no longer; says whether that is a change. Heartbeats go on.
+    pub fn hold(&mut self, is_held: bool) -> bool {
+        std::mem::replace(&mut self.is_held, is_held) != is_held
     }
 
     /// The target's replica id.
@@ -231,7 +239,9 @@ impl Source {
         if let Some(pong) = self.pongs.pop_front() {
             return Ok(Some(Downstream::Pong(pong)));
         }
-        if let Some(batch) = self.answer(log)? {
+        if !self.is_held
+            && let Some(batch) = self.answer(log)?
+        {
             return Ok(Some(Downstream::Batch(batch)));
         }
         if self
@@ -241,7 +251,9 @@ impl Source {
         {
             return Ok(Some(self.heartbeat(log.vector(), knowledge, now)));
         }
-        if let Some(batch) = self.batch(log)? {
+        if !self.is_held
+            && let Some(batch) = self.batch(log)?
+        {
             return Ok(Some(Downstream::Batch(batch)));
         }
         let vector = log.vector();
@@ -257,7 +269,8 @@ impl Source {
     #[must_use]
     pub fn wakeup(&self) -> Duration {
         let answers = !self.wants.is_empty() && self.may_send(self.limits.want_bytes);
-        if !self.welcomed || self.more || answers || !self.pongs.is_empty() {
+        let entries = !self.is_held && (self.more || answers);
+        if !self.welcomed || entries || !self.pongs.is_empty() {
             return Duration::ZERO;
         }
         match self.beat.at {

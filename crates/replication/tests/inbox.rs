@@ -123,6 +123,35 @@ fn what_a_failed_proposal_held_is_handed_out_again_in_order() {
     assert_eq!(taken(&mut inbox), [(1, 2), (1, 3)]);
 }
 
+/// Caught: copies of others dropped while one waits that is let go; what was handed out still counted as there; the
+/// credit of what was let go not given back.
+#[test]
+fn what_is_let_go_comes_again_by_all_links() {
+    let mut inbox = inbox(InboxLimits::default());
+    let (first, late) = (entry(A, 1, &[]), entry(A, 3, &[]));
+    let bytes = (first.len() + late.len()) as u64;
+    give(&mut inbox, FROM_A, &[first.clone(), late.clone()], 0);
+    assert_eq!(
+        give(&mut inbox, FROM_B, std::slice::from_ref(&late), 0).duplicates,
+        1
+    );
+    assert_eq!(taken(&mut inbox), [(1, 1)]);
+    assert!(!inbox.turn_away(|_| false, ms(1)));
+    assert!(inbox.turn_away(|sender| sender == A, ms(1)));
+    assert_eq!((inbox.ready(), inbox.waiting()), ((0, 0), (0, 0)));
+    let said = inbox.say(ms(2));
+    let resumes = |link| {
+        said.iter().any(|(to, frame)| {
+            *to == link && matches!(frame, Upstream::Resume(r) if r.vector == VersionVector::new())
+        })
+    };
+    assert!(resumes(FROM_A) && resumes(FROM_B), "{said:?}");
+    assert_eq!(inbox.consumed(FROM_A), bytes);
+    let again = [first, entry(A, 2, &[]), late];
+    assert_eq!(give(&mut inbox, FROM_B, &again, 3).ready, 3);
+    assert_eq!(taken(&mut inbox), [(1, 1), (1, 2), (1, 3)]);
+}
+
 #[test]
 fn what_came_another_way_is_dropped_and_wakes_others() {
     let mut inbox = inbox(InboxLimits::default());

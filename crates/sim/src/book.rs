@@ -179,6 +179,41 @@ impl Book {
         self.entries.len()
     }
 
+    /// How many entries of a replica id there are beyond a dot.
+    pub(crate) fn beyond(&self, last: Dot) -> u64 {
+        let first = Dot::new(last.replica, last.seq + 1);
+        let mut beyond = (first.seq..).map(|seq| Dot::new(first.replica, seq));
+        beyond
+            .position(|dot| !self.entries.contains_key(&dot))
+            .map_or(0, |count| count as u64)
+    }
+
+    /// Forgets the entries of a replica id beyond a dot, and all that they did: they are lost. Says how many.
+    pub(crate) fn lose_beyond(&mut self, last: Dot) -> u64 {
+        let stays = |dot: Dot| dot.replica != last.replica || dot.seq <= last.seq;
+        let before = self.entries.len();
+        self.entries.retain(|dot, _| stays(*dot));
+        let lost = before - self.entries.len();
+        if lost == 0 {
+            return 0;
+        }
+        for named in self.named.values_mut() {
+            named.retain(|dot| stays(*dot));
+        }
+        self.acknowledged.retain(|written| stays(written.dot));
+        for key in self.keys.values_mut() {
+            key.clears.retain(|(_, taking)| stays(taking.by));
+            key.deletes.retain(|delete| stays(delete.dot));
+            for slot in key.slots.values_mut() {
+                slot.versions.retain(|version| stays(version.dot));
+                slot.takings.retain(|taking| stays(taking.by));
+                slot.additions.retain(|addition| stays(addition.dot));
+                slot.resets.retain(|reset| stays(reset.dot));
+            }
+        }
+        lost as u64
+    }
+
     /// All keys that were ever written.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&KeyName, &KeyBook)> {
         self.keys.iter()

@@ -209,6 +209,9 @@ impl World {
             }
             Some(Operation::Read(_) | Operation::Write(_)) => {
                 self.clients[client].place = self.any_place();
+                if self.has_seen_lost(&self.clients[client].session) {
+                    self.clients[client].forget();
+                }
                 self.report.given_up += 1;
                 self.done(client);
             }
@@ -367,6 +370,9 @@ impl World {
         let data_type = data_type.map_or(atoll_core::DataType::Register, |spec| spec.data_type);
         self.changes += 1;
         let action = intents::change(data_type, self.changes, &mut self.dice);
+        let mut notes = std::mem::take(&mut self.clients[client].notes);
+        notes.retain(|note| !self.has_seen_lost(&note.context));
+        self.clients[client].notes = notes;
         let notes = &self.clients[client].notes;
         let of_key: Vec<Note> = notes
             .iter()

@@ -129,7 +129,14 @@ impl World {
                 }
                 Outcome::Merged(merged) => {
                     self.report.duplicates += merged.duplicates as u64;
-                    if merged.early > 0 {
+                    self.report.turned_away += merged.refused as u64;
+                    let node = self.places[place].node.as_mut();
+                    let lacks = node.is_some_and(|node| {
+                        node.lacks_refused |= merged.refused > 0;
+                        node.lacks_refused
+                    });
+                    // What follows an entry that was not taken cannot be either.
+                    if merged.early > 0 && !lacks {
                         self.found(causal_order::early(place, merged.early))?;
                     }
                 }

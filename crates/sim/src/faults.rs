@@ -64,6 +64,7 @@ impl World {
             FaultKind::Forget => self.forget(place),
             FaultKind::Join => self.join()?,
             FaultKind::Leave => self.drain(place)?,
+            FaultKind::Die => self.die(place)?,
             // These happen where messages arrive and where proposals are made.
             FaultKind::Duplicate | FaultKind::FailProposals => {}
         }

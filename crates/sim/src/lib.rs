@@ -19,6 +19,7 @@ mod checks;
 mod clients;
 mod clock;
 mod commits;
+mod deaths;
 mod dice;
 mod events;
 mod faults;
@@ -80,12 +81,18 @@ pub struct Report {
     pub joined: u64,
     /// Regions that left.
     pub retired: u64,
+    /// Regions that died for good.
+    pub died: u64,
+    /// Entries that were lost with them.
+    pub lost: u64,
     /// Crashes among them.
     pub crashes: u64,
     /// Connections made.
     pub connections: u64,
     /// Links that stood in for others.
     pub stand_ins: u64,
+    /// Entries that were not taken, because they came from a region that had been removed.
+    pub turned_away: u64,
     /// `Stable` commands.
     pub stable: u64,
 }
@@ -107,9 +114,12 @@ impl Report {
             faults,
             joined,
             retired,
+            died,
+            lost,
             crashes,
             connections,
             stand_ins,
+            turned_away,
             stable,
         } = other;
         self.events += events;
@@ -125,9 +135,12 @@ impl Report {
         self.faults += faults;
         self.joined += joined;
         self.retired += retired;
+        self.died += died;
+        self.lost += lost;
         self.crashes += crashes;
         self.connections += connections;
         self.stand_ins += stand_ins;
+        self.turned_away += turned_away;
         self.stable += stable;
     }
 }

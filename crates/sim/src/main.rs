@@ -247,16 +247,19 @@ fn summary(report: &Report) -> String {
         faults,
         joined,
         retired,
+        died,
+        lost,
         crashes,
         connections,
         stand_ins,
+        turned_away,
         stable,
     } = report;
     format!(
         "{events} events: {operations} operations ({acknowledged} acknowledged, {repeated} repeated, \
          {refused} refused, {given_up} given up), {entries} entries, {conflicts} conflicts,\n{copies} copies sent \
          ({duplicates} applied twice), {faults} faults ({crashes} crashes, {joined} joined, \
-         {retired} retired), {connections} connections, \
+         {retired} retired, {died} died and took {lost} entries with them, {turned_away} came too late), {connections} connections, \
          {stand_ins} stand-ins, {stable} steps of stability"
     )
 }

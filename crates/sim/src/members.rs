@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use atoll_core::collection::Regions;
-use atoll_core::member::Member;
 use atoll_core::{Entry, MemberState, RegionName};
 use atoll_replication::membership::Standing;
 use atoll_replication::topology::{Shape, Topology};
@@ -14,7 +13,7 @@ use crate::events::Event;
 use crate::invariants::{Violation, retired_is_held};
 use crate::mischief::Mischief;
 use crate::node::{Asked, Node};
-use crate::schedule::{self, FaultKind};
+use crate::schedule;
 use crate::world::World;
 
 /// A joining region is admitted when its lag is below this.
@@ -26,7 +25,7 @@ impl World {
     /// Whether regions may come and go in this schedule.
     pub(crate) fn has_changing_members(&self) -> bool {
         let faults = &self.schedule.faults;
-        faults.contains(&FaultKind::Join) || faults.contains(&FaultKind::Leave)
+        faults.iter().any(|kind| kind.is_of_members())
     }
 
     /// A region that never was there, or one that had left, joins.
@@ -34,7 +33,7 @@ impl World {
         let Some(asked) = self.any_that_serves() else {
             return Ok(());
         };
-        if self.places.len() >= LIVES_MAX || self.is_changing(asked) {
+        if self.places.len() >= LIVES_MAX || self.is_changing(asked) || self.has_unburied() {
             return Ok(());
         }
         let gone =
@@ -76,7 +75,7 @@ impl World {
             let rest = agreed.layout.without(&self.places[leaver].region);
             rest.check().is_err()
         });
-        if stays.count() < 2 || needs || self.is_changing(asked) {
+        if stays.count() < 2 || needs || self.is_changing(asked) || self.has_unburied() {
             return Ok(());
         }
         if let Ok(change) = catalog.regions.change(replica, MemberState::Draining, 0) {
@@ -99,6 +98,7 @@ impl World {
         let standing = Standing {
             me,
             configured: here.configured.regions(),
+            layout: node.region.catalog().layout.as_ref(),
             members,
             applied: &node.region.applied().vector,
             knowledge: &node.knowledge,
@@ -160,7 +160,7 @@ impl World {
             }
         }
         if let Some(place) = self.any_that_serves() {
-            self.keep_one(place);
+            self.bury(place);
         }
         if let Some(place) = self.any_that_serves()
             && self.regions_fit(place) == Some(false)
@@ -168,24 +168,6 @@ impl World {
             self.relink(place);
         }
         Ok(())
-    }
-
-    /// All were told to leave, each by somebody who did not know of the others: one has to stay.
-    fn keep_one(&mut self, place: usize) {
-        let now = self.timestamp(place);
-        let Some(node) = &self.places[place].node else {
-            return;
-        };
-        let regions = &node.region.catalog().regions;
-        if regions.present().any(|m| m.state != MemberState::Draining) {
-            return;
-        }
-        let first = regions.present().next();
-        let stays = |m: &Member| regions.change(m.replica, MemberState::Active, 0).ok();
-        if let Some(change) = first.and_then(stays) {
-            self.trace(|_| format!("r{place} is told that one stays"));
-            self.ask(place, Asked::Command(Command::Member { now, change }));
-        }
     }
 
     /// Whether another region knows that this one is retired, and so has all that it ever wrote. One that is

@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) healing: Healing,
     /// What it notes while it joins.
     pub(crate) joining: Joining,
+    /// Something came from a region that was removed by force, and was not taken.
+    pub(crate) lacks_refused: bool,
     /// Who was to stay when it first asked to be retired.
     pub(crate) leaves_to: Option<Vec<ReplicaId>>,
     raft: RaftLog,
@@ -93,6 +95,7 @@ impl Node {
             knowledge: Knowledge::new(replica),
             healing,
             joining: Joining::default(),
+            lacks_refused: false,
             leaves_to: None,
             region,
             raft,
@@ -256,6 +259,10 @@ impl Node {
         self.is_committing = false;
         let vector = &self.region.applied().vector;
         self.inbox.applied(vector, now);
+        let regions = &self.region.catalog().regions;
+        self.inbox
+            .turn_away(|sender| regions.is_removed(sender), now);
+        self.lacks_refused = false;
         self.knowledge.learn(self.region.replica(), vector);
     }
 

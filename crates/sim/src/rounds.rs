@@ -39,6 +39,7 @@ impl World {
             let limit = self.time.now() + REST_WITHIN;
             self.run(Some(limit), World::is_at_rest)?;
             self.trace(|_| format!("round {round}: at rest"));
+            self.strike_out_lost();
             self.check()?;
         }
         if self.schedule.awaits_return {
@@ -132,9 +133,9 @@ impl World {
 
     /// Whether all regions are up, hold the same and have nothing to do.
     fn is_at_rest(&self) -> bool {
-        let there = self.places.iter().filter(|place| !place.has_left);
-        let mut nodes = there.map(|place| place.node.as_ref());
-        let Some(Some(first)) = nodes.next() else {
+        let there = || self.places.iter().enumerate().filter(|(_, p)| !p.has_left);
+        let mut nodes = there().map(|(_, place)| place.node.as_ref());
+        let (Some(Some(first)), Some((place, _))) = (nodes.next(), there().next()) else {
             return false;
         };
         let vector = &first.region.applied().vector;
@@ -145,7 +146,7 @@ impl World {
         self.clients_are_done()
             && rests(first)
             && nodes.all(|node| node.is_some_and(rests))
-            && vector.total() == self.book.len() as u64
+            && self.expected(place, vector) == Some(vector.total())
     }
 
     fn unsettled(&self) -> Violation {

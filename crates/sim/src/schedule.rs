@@ -52,10 +52,12 @@ pub(crate) enum FaultKind {
     Join,
     /// A region leaves.
     Leave,
+    /// A region dies for good, and is removed by force.
+    Die,
 }
 
 impl FaultKind {
-    const ALL: [FaultKind; 17] = [
+    const ALL: [FaultKind; 18] = [
         FaultKind::DropStream,
         FaultKind::PartitionPair,
         FaultKind::PartitionRegion,
@@ -73,6 +75,7 @@ impl FaultKind {
         FaultKind::Forget,
         FaultKind::Join,
         FaultKind::Leave,
+        FaultKind::Die,
     ];
 }
 
@@ -119,6 +122,13 @@ pub(crate) struct Schedule {
     pub(crate) flush_every: u64,
     /// Tends between two `Stable` commands, on average.
     pub(crate) stable_every: u64,
+}
+
+impl FaultKind {
+    /// Whether it changes who the regions are.
+    pub(crate) fn is_of_members(self) -> bool {
+        matches!(self, FaultKind::Join | FaultKind::Leave | FaultKind::Die)
+    }
 }
 
 impl Schedule {
@@ -248,8 +258,7 @@ fn faults(dice: &mut Dice) -> Vec<FaultKind> {
     all.truncate(1 + dice.index(all.len()));
     // Schedules in which members change take longer.
     if !dice.one_in(3) {
-        let is_of_members = |kind: &FaultKind| matches!(kind, FaultKind::Join | FaultKind::Leave);
-        all.retain(|kind| !is_of_members(kind));
+        all.retain(|kind| !kind.is_of_members());
     }
     all
 }

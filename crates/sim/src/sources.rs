@@ -5,6 +5,7 @@ use atoll_replication::message::{Batch, Downstream};
 
 use crate::events::{End, Event};
 use crate::invariants::Violation;
+use crate::links::SourceEnd;
 use crate::mischief::Mischief;
 use crate::world::World;
 
@@ -36,6 +37,7 @@ impl World {
             return Ok(());
         }
         let now = self.now_at(place);
+        self.hold_back(connection);
         for _ in 0..PUMPS_MAX {
             let Some(end) = &mut self.connections[connection].source else {
                 return Ok(());
@@ -66,6 +68,23 @@ impl World {
         Err(Violation::broken(format!(
             "the source on r{place} never stops sending"
         )))
+    }
+
+    /// A region that joins is sent nothing before all members know that it is to come.
+    fn hold_back(&mut self, connection: usize) {
+        let place = self.connections[connection].from;
+        let of = |end: &SourceEnd| {
+            let source = end.source.as_ref()?;
+            Some((source.target(), source.target_region().clone()))
+        };
+        let Some((target, name)) = self.connections[connection].source.as_ref().and_then(of) else {
+            return;
+        };
+        let feeds = self.standing(place, |standing| standing.feeds(target, &name));
+        let end = self.connections[connection].source.as_mut();
+        if let Some(source) = end.and_then(|end| end.source.as_mut()) {
+            source.hold(feeds == Some(false));
+        }
     }
 
     /// A source that does not pass on what it was given.

@@ -110,6 +110,7 @@ impl World {
         let standing = Standing {
             me: here.replica,
             configured: here.configured.regions(),
+            layout: node.region.catalog().layout.as_ref(),
             members: regions,
             applied: &node.region.applied().vector,
             knowledge: &node.knowledge,

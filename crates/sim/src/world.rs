@@ -32,6 +32,7 @@ use crate::healing::Healing;
 use crate::invariants::causal_order::Order;
 use crate::invariants::copies::Copies;
 use crate::invariants::no_resurrection::Gone;
+use crate::invariants::removed_is_over::Removed;
 use crate::invariants::{Violation, hlc, no_dot_reused, no_loss, one_application, stability};
 use crate::links::{Connection, Link};
 use crate::mischief::Mischief;
@@ -79,8 +80,12 @@ pub(crate) struct Place {
     pub(crate) configured: Topology,
     /// It was not there from the beginning.
     pub(crate) joins: bool,
-    /// It is retired and stopped.
+    /// It is retired and stopped, or dead for good.
     pub(crate) has_left: bool,
+    /// It is dead for good.
+    pub(crate) has_died: bool,
+    /// How many of its entries those held that were left when another died after it.
+    pub(crate) spared: u64,
     pub(crate) replica: ReplicaId,
     pub(crate) clock: WallClock,
     pub(crate) disk: Arc<MemoryEngine>,
@@ -93,6 +98,7 @@ pub(crate) struct Place {
     pub(crate) put_off: Vec<Event>,
     pub(crate) order: Order,
     pub(crate) gone: Gone,
+    pub(crate) removed: Removed,
     pub(crate) copies: Copies,
     /// It was told to forget idempotency keys of entries before this.
     pub(crate) forgotten: Timestamp,
@@ -166,6 +172,8 @@ impl World {
             configured,
             joins,
             has_left: false,
+            has_died: false,
+            spared: u64::MAX,
             replica: identity.replica,
             clock,
             disk,
@@ -176,6 +184,7 @@ impl World {
             put_off: Vec::new(),
             order: Order::default(),
             gone: Gone::default(),
+            removed: Removed::default(),
             copies: Copies::default(),
             forgotten: Timestamp(0),
             stable: VersionVector::new(),
@@ -321,6 +330,9 @@ impl World {
             if is_new {
                 let stable = &self.places[place].stable;
                 let checked = stability::check_arrival(place, stable, &entry);
+                checked.or_else(|violation| self.found(violation))?;
+                let removed = &mut self.places[place].removed;
+                let checked = removed.arrived(place, arrival, &entry);
                 checked.or_else(|violation| self.found(violation))?;
             }
             self.places[place].gone.applied(&entry, touched);

@@ -54,6 +54,17 @@ fn sessions_notice_answers_that_did_not_wait() {
     check(&stale, 1, "sessions-hold");
 }
 
+#[test]
+fn linearizable_notices_leader_reads_of_any_node() {
+    let stale = [
+        "--scenario",
+        "isolated-leader",
+        "--mischief",
+        "stale-leaders",
+    ];
+    check(&stale, 4, "linearizable");
+}
+
 /// Caught: sessions answered as the node that is asked stands, by the test above.
 #[test]
 fn a_leader_that_is_cut_off_shows_nothing_old() {

@@ -389,8 +389,11 @@ impl Work<'_> {
         Ok(operation)
     }
 
+    /// Nothing is taken of a sender from the entry on that removed it by force. All others may rely on it: what those
+    /// that know of the removal have of it is all that there will ever be.
     fn merge(&mut self, sender: ReplicaId, frames: &[Bytes]) -> Result<Merged, StoreError> {
         let mut merged = Merged::default();
+        let mut is_removed = self.catalog.regions.is_removed(sender);
         for frame in frames {
             // Links check entries before they propose them; one that slipped through waits like an early one.
             let Ok(entry) = wire::decode_entry(frame) else {
@@ -399,12 +402,17 @@ impl Work<'_> {
             };
             if self.next.vector.covers(entry.dot) {
                 merged.duplicates += 1;
+            } else if is_removed {
+                merged.refused += 1;
             } else if !self.next.vector.covers_all(&entry.dependencies) {
                 merged.early += 1;
             } else {
                 self.tx.begin();
                 apply::apply(&mut self.tx, &entry)?;
                 self.take_in(&entry);
+                if entry.member.is_some() {
+                    is_removed = self.catalog.regions.is_removed(sender);
+                }
                 self.tx.remember_key(&entry)?;
                 self.add(entry, Some(sender), Some(frame.clone()));
                 merged.applied += 1;

@@ -170,5 +170,7 @@ impl ConflictRetention {
     };
 }
 
+/// Links are looked at every 250 ms, and have to be steady for half of it.
+pub(crate) const FAILOVER_AFTER_MIN: TimeSpan = TimeSpan::from_secs(1);
 pub(crate) const FAILOVER_AFTER_DEFAULT: TimeSpan = TimeSpan::from_secs(5);
 pub(crate) const STORAGE_SIZE_DEFAULT: ByteSize = ByteSize::from_gibibytes(10);

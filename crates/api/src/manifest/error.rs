@@ -84,6 +84,11 @@ pub enum Fault {
     /// Nobody accepts writes.
     #[error("every region is ReadOnly, so nobody could write: give one the role Leader")]
     NoLeader,
+    /// Silence that a slow link has, too.
+    #[error(
+        "less than a second takes a slow link for a dead one: write 1s or more, or leave the field out for its default"
+    )]
+    FailoverTooSoon,
     /// A limit of zero.
     #[error("zero is no limit: write more than 0, or leave the field out for its default")]
     Zero,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::REGIONS_MAX;
 use super::byte_size::ByteSize;
 use super::declared::{
-    ConflictRetention, DeclaredRegion, FAILOVER_AFTER_DEFAULT, LogRetention, Objectives,
-    STORAGE_SIZE_DEFAULT, StoreManifest,
+    ConflictRetention, DeclaredRegion, FAILOVER_AFTER_DEFAULT, FAILOVER_AFTER_MIN, LogRetention,
+    Objectives, STORAGE_SIZE_DEFAULT, StoreManifest,
 };
 use super::error::{Fault, Report};
 use super::geostore::{GeoStoreSpec, ObjectivesSpec, RegionSpec, Replicas, RetentionSpec, Role};
@@ -38,6 +38,7 @@ pub(crate) fn declare(document: &StoreDocument, report: &mut Report) -> Option<S
     } = &document.object.spec;
     check_regions(document, report);
     check_limits(document, report);
+    check_failover(document, report);
     check_collector(document, report);
     let names: Vec<RegionName> = regions.iter().map(|region| region.name.clone()).collect();
     let shape_fields = [
@@ -105,14 +106,12 @@ fn check_regions(document: &StoreDocument, report: &mut Report) {
 
 fn check_limits(document: &StoreDocument, report: &mut Report) {
     let GeoStoreSpec {
-        topology,
         objectives,
         retention,
         ..
     } = &document.object.spec;
     let conflicts = retention.as_ref().and_then(|r| r.conflicts.as_ref());
     let spans = [
-        ("spec.topology.failoverAfter", topology.failover_after),
         (
             "spec.objectives.maxLag",
             objectives.as_ref().and_then(|o| o.max_lag),
@@ -150,6 +149,14 @@ fn check_limits(document: &StoreDocument, report: &mut Report) {
         if number == Some(0) {
             report.add(&document.place, field, Fault::Zero);
         }
+    }
+}
+
+fn check_failover(document: &StoreDocument, report: &mut Report) {
+    let failover_after = document.object.spec.topology.failover_after;
+    if failover_after.is_some_and(|after| after < FAILOVER_AFTER_MIN) {
+        let field = "spec.topology.failoverAfter";
+        report.add(&document.place, field, Fault::FailoverTooSoon);
     }
 }
 

@@ -167,8 +167,8 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         kind: "GeoStore",
         path: "spec.topology",
-        rule: "!has(self.failoverAfter) || !self.failoverAfter.matches('^(0+(h|m|s|ms))+$')",
-        message: "failoverAfter of zero is no limit: write more, such as 5s, or leave it out",
+        rule: "!has(self.failoverAfter) || duration(self.failoverAfter) >= duration('1s')",
+        message: "failoverAfter below 1s takes a slow link for a dead one: write 1s or more, or leave it out",
     },
     Rule {
         kind: "GeoStore",

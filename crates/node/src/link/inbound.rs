@@ -14,37 +14,32 @@ use atoll_replication::clock::PeerClock;
 use atoll_replication::delivery::{InboxLimits, LinkId};
 use atoll_replication::frame::Encoder;
 use atoll_replication::inbox::Inbox;
-use atoll_replication::message::{
-    Ack, Batch, Carries, Downstream, Heartbeat, Hello, LINK_VERSION, Pong, Upstream, Welcome,
-};
+use atoll_replication::message::{Ack, Batch, Carries, Downstream, Heartbeat, Pong, Upstream};
 use atoll_replication::proof::Proofs;
 
 use super::dial::Event;
 use super::measuring::{Meter, TICK};
-use super::overview::Phase;
 use super::proposing::{NotApplied, UnderWay, end_of};
 use super::pulls::Pulls;
 use crate::config::AskAfter;
 use crate::node::Inner;
 use crate::telemetry::EntryResult;
 
-/// Bytes of entries under way on one link.
-const CREDIT_BYTES: u64 = 16 << 20;
 const EVENTS_QUEUED: usize = 256;
 /// When entries are proposed again, to a leader that is not sure of its followers yet, and after a failure.
 const CONFIRMED_EVERY: Duration = Duration::from_millis(20);
 const FAILED_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 pub(super) struct Open {
-    link: LinkId,
-    upstream: mpsc::Sender<Bytes>,
+    pub(super) link: LinkId,
+    pub(super) upstream: mpsc::Sender<Bytes>,
     /// What it was greeted with.
-    carries: Carries,
-    pruned: Vec<ReplicaId>,
+    pub(super) carries: Carries,
+    pub(super) pruned: Vec<ReplicaId>,
     pub(super) source: Option<ReplicaId>,
     pub(super) clock: PeerClock,
-    consumed: u64,
-    revision: u64,
+    pub(super) consumed: u64,
+    pub(super) revision: u64,
 }
 
 #[derive(Default)]
@@ -57,7 +52,7 @@ pub(crate) struct Inbound {
     pub(super) node: Arc<Inner>,
     pub(super) inbox: Inbox,
     encoder: Encoder,
-    pulls: Pulls,
+    pub(super) pulls: Pulls,
     events: mpsc::Receiver<Event>,
     leads: watch::Receiver<bool>,
     pub(super) links: BTreeMap<RegionName, Link>,
@@ -148,6 +143,7 @@ impl Inbound {
                 tracing::warn!(%why, "entries of other regions were not applied; trying again");
                 FAILED_AGAIN_AFTER
             }
+            NotApplied::FromRemoved => return self.turn_away_removed(),
         };
         self.inbox.proposal_failed();
         self.retry_at = Some(self.now() + after);
@@ -239,43 +235,6 @@ impl Inbound {
         }
     }
 
-    fn greet(&mut self, from: &RegionName, link: LinkId, upstream: mpsc::Sender<Bytes>) {
-        let Some(pull) = self.pulls.get(from) else {
-            return;
-        };
-        let pruned = if pull.is_quiet && pull.carries == Carries::Everything {
-            let knowledge = self.node.peers.knowledge();
-            let is_its = |origin: &ReplicaId| knowledge.region(*origin) == Some(from);
-            let brought = self.inbox.brought().into_iter();
-            brought.filter(|origin| !is_its(origin)).collect()
-        } else {
-            Vec::new()
-        };
-        let identity = &self.node.identity;
-        let hello = Upstream::Hello(Hello {
-            version: u32::from(LINK_VERSION),
-            store: identity.store,
-            region: identity.region.clone(),
-            replica: identity.replica,
-            vector: self.inbox.vector().clone(),
-            carries: pull.carries,
-            credit_bytes: CREDIT_BYTES,
-            pruned: pruned.clone(),
-        });
-        let open = Open {
-            link,
-            upstream,
-            carries: pull.carries,
-            pruned,
-            source: None,
-            clock: PeerClock::new(),
-            consumed: 0,
-            revision: 0,
-        };
-        self.links.entry(from.clone()).or_default().open = Some(open);
-        self.say(from, &hello);
-    }
-
     /// Queues a frame; a connection that takes none is about to end, and its next Hello says it all again.
     pub(super) fn say(&mut self, from: &RegionName, message: &Upstream) -> bool {
         let frame = self.encoder.encode(message);
@@ -301,45 +260,6 @@ impl Inbound {
             Downstream::Heartbeat(heartbeat) => self.beaten(from, link, &heartbeat, now),
             Downstream::Pong(pong) => self.timed(from, &pong, now),
         }
-    }
-
-    fn welcomed(&mut self, from: &RegionName, welcome: Welcome, now: Now) {
-        if welcome.store != self.node.identity.store {
-            let why = format!(
-                "the source belongs to store {}; check the endpoint",
-                welcome.store
-            );
-            return self.refuse(from, why);
-        }
-        if welcome.region != *from {
-            let why = format!("the endpoint is region {}'s; check it", welcome.region);
-            return self.refuse(from, why);
-        }
-        let catalog = self.node.published.catalog();
-        if catalog.regions.is_retired(welcome.replica) {
-            let who = catalog.regions.shown(welcome.replica);
-            return self.refuse(from, format!("{who} is retired; take the link out"));
-        }
-        let Some(carries) = self.pulls.get(from).map(|pull| pull.carries) else {
-            return;
-        };
-        let Some(link) = self.links.get_mut(from) else {
-            return;
-        };
-        link.meter.is_of(welcome.replica, carries);
-        let Some(open) = &mut link.open else { return };
-        open.source = Some(welcome.replica);
-        self.inbox
-            .open(open.link, welcome.replica, open.carries, &open.pruned);
-        // What it is to carry may have changed since it was greeted.
-        self.inbox.carry(open.link, carries);
-        let ping = open.clock.ping(now);
-        self.node.board.phase(from, Phase::CatchingUp, None);
-        self.say(from, &Upstream::Ping(ping));
-        let named = (welcome.replica, welcome.region);
-        self.node
-            .peers
-            .learn(|knowledge| knowledge.learn_regions([&named]));
     }
 
     fn receive(&mut self, from: &RegionName, link: LinkId, batch: &Batch, now: Now) {
@@ -404,26 +324,6 @@ impl Inbound {
             if let Some(rtt) = open.clock.rtt_last() {
                 self.node.metrics.rtt(&self.node.board.name(from), rtt);
             }
-        }
-    }
-
-    /// Ends a link until a person resumes it. Other links go on.
-    fn stop(&mut self, from: &RegionName, why: String) {
-        tracing::error!(link = self.node.board.name(from), %why, "link stopped");
-        self.close(from);
-        self.node.board.stop(from, why);
-    }
-
-    /// Ends a connection to what is not the region looked for. It is dialled again: a region may come back
-    /// under another replica id, an endpoint may be put right.
-    fn refuse(&mut self, from: &RegionName, why: String) {
-        self.node.board.refuse(from, why);
-        self.close(from);
-    }
-
-    fn close(&mut self, from: &RegionName) {
-        if let Some(open) = self.links.get_mut(from).and_then(|link| link.open.take()) {
-            self.inbox.close(open.link);
         }
     }
 

@@ -48,6 +48,7 @@ impl Inbound {
         }
         self.ticked_at = now.elapsed;
         self.supervise();
+        self.turn_away_removed();
         self.acknowledge(true);
         let links: Vec<RegionName> = self.links.keys().cloned().collect();
         for from in links {

@@ -10,6 +10,7 @@
 
 pub(crate) mod declared;
 mod dial;
+mod greeting;
 pub(crate) mod inbound;
 mod measuring;
 pub(crate) mod overview;

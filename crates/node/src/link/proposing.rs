@@ -32,6 +32,9 @@ pub(super) enum NotApplied {
     NotLeading,
     #[error("{0}")]
     Failed(String),
+    /// Some came from a region that was removed by force.
+    #[error("some came from a region that was removed")]
+    FromRemoved,
 }
 
 impl Inbound {
@@ -55,6 +58,9 @@ impl Inbound {
             let answers: Vec<_> = answers.try_collect().await.map_err(stopped)?;
             for answer in answers {
                 match answer.map_err(|error| not_applied(&error))?.response {
+                    Outcome::Merged(merged) if merged.refused > 0 => {
+                        return Err(NotApplied::FromRemoved);
+                    }
                     Outcome::Merged(merged) if merged.early > 0 => {
                         let why = format!("{} entries came too early", merged.early);
                         return Err(NotApplied::Failed(why));

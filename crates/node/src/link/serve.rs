@@ -78,6 +78,7 @@ async fn converse(
         }
         arrivals.mark_unchanged();
         revision.mark_unchanged();
+        hold(node, &mut source);
         loop {
             let (now, began) = (node.clock.now(), node.metrics.traces().begin());
             let next = source.next(&log, &node.peers.knowledge(), now);
@@ -102,6 +103,20 @@ async fn converse(
             _ = arrivals.changed() => {}
             _ = revision.changed() => {}
             () = tokio::time::sleep(wake) => {}
+        }
+    }
+}
+
+/// A region that joins is sent nothing before all members know that it is to come.
+fn hold(node: &Inner, source: &mut Source) {
+    let (target, name) = (source.target(), source.target_region());
+    let feeds = node.standing(|standing| standing.feeds(target, name));
+    if source.hold(!feeds) {
+        let target_region = source.target_region();
+        if feeds {
+            tracing::info!(%target_region, "a region that joins is sent entries now");
+        } else {
+            tracing::info!(%target_region, "a region that joins is sent no entries yet: not all members know of the topology that names it");
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod no_dot_reused;
 pub(crate) mod no_loss;
 pub(crate) mod no_resurrection;
 pub(crate) mod one_application;
+pub(crate) mod removed_is_over;
 pub(crate) mod retired_is_held;
 pub(crate) mod sessions;
 pub(crate) mod stability;

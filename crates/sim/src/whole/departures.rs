@@ -143,14 +143,23 @@ impl Torment<'_> {
             return;
         }
         match self.departures.dead {
-            Some(dead) => self.remove_the_dead(dead),
-            None => self.change_topology(),
+            Some(dead) if self.has_dead() => self.remove_the_dead(dead),
+            _ => self.change_topology(),
         }
     }
 
-    /// Whether a dead region was not removed yet.
+    /// Whether any node knows a region as a member.
+    fn is_known(&self, region: usize) -> bool {
+        let is_its = |member: &Member| place_of(member) == Some(region);
+        let catalogs = self.catalogs();
+        let mut known = catalogs.iter().map(|(_, catalog)| catalog);
+        known.any(|catalog| catalog.regions.members().any(is_its))
+    }
+
+    /// Whether a dead region is to be removed yet. One that died before anybody took its announcement is no member: only
+    /// the topology names it.
     pub(super) fn has_dead(&self) -> bool {
-        self.departures.dead.is_some()
+        self.departures.dead.is_some_and(|dead| self.is_known(dead))
     }
 }
 

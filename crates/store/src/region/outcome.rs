@@ -41,6 +41,8 @@ pub struct Merged {
     pub duplicates: usize,
     /// Not applicable yet; the sender's order was broken on the way, and they must come again.
     pub early: usize,
+    /// Not taken: the sender was removed by force. What counts of it comes from those that stay.
+    pub refused: usize,
 }
 
 /// A new ledger row, for counting.

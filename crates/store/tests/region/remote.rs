@@ -29,6 +29,7 @@ fn merged(applied: usize, duplicates: usize, early: usize) -> Merged {
         applied,
         duplicates,
         early,
+        refused: 0,
     }
 }
 
@@ -164,6 +165,7 @@ fn any_order_of_arrival_ends_in_the_same_state() {
                     applied,
                     duplicates,
                     early,
+                    refused: _,
                 } = seat.receive(1, frames);
                 let after = seat.region().applied().vector.total();
                 prop_assert_eq!(applied + duplicates + early, sent);

@@ -6,7 +6,8 @@
 //! write of which nobody said what became of it may happen at any time from its question on, or never; when
 //! nobody read its value it never need, so it is left out. A write that was acknowledged, or read, must.
 //!
-//! Seen to fail: histories made by hand, in the tests below.
+//! Seen to fail: `leader` reads that whoever is asked answers (`Mischief::StaleLeaders`), and histories made by hand, in
+//! the tests below.
 
 use std::collections::HashSet;
 
