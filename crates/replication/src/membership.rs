@@ -110,14 +110,16 @@ impl Standing<'_> {
 
     /// Whether a region is sent entries. One that joins is once all members know of it, or of the topology that names
     /// it: what it has of a member that dies would else come to those that had forgotten what that depends on. While
-    /// no topology was declared anyone is, and one that the store began with always.
+    /// no topology was declared anyone is, and one that the store began with always. By one that joins itself anyone
+    /// is: members know of it, and wait for what it has.
     #[must_use]
     pub fn feeds(&self, target: ReplicaId, name: &RegionName) -> bool {
         let Some(agreed) = self.layout else {
             return true;
         };
+        let is_member = |replica| self.members.member(replica).is_some_and(is_admitted);
         let began_with = self.configured.contains(name) && self.members.replica(name).is_none();
-        if began_with || self.members.member(target).is_some_and(is_admitted) {
+        if began_with || is_member(target) || !is_member(self.me) {
             return true;
         }
         let all_know = |dot| {
@@ -129,8 +131,8 @@ impl Standing<'_> {
     }
 
     /// The replica ids of which entries may still come; `None` while this region cannot know: it joins, or some
-    /// region of its configuration or of its topology has not announced itself. One that is retired counts until its last entry is here,
-    /// one that was removed until it is known which one that is.
+    /// region of its configuration or of its topology has not announced itself. One that is retired counts until its
+    /// last entry is here, one that was removed until it is known which one that is.
     #[must_use]
     pub fn writers(&self) -> Option<Vec<ReplicaId>> {
         let joins = self.members.state(self.me) == Some(MemberState::Joining);
@@ -485,6 +487,13 @@ mod tests {
         assert_eq!(all(4), [true, false, false, false]);
         assert_eq!(all(5), [true, true, true, false]);
         assert!(feeds(6, 4, None));
+        let (applied, knowledge) = (vector(&[(7, 1)]), knowing(&[]));
+        let joins = Standing {
+            me: ReplicaId(7),
+            layout: Some(&agreed),
+            ..standing(&members, &applied, &knowledge)
+        };
+        assert!(joins.feeds(ReplicaId(6), &"r6".parse().unwrap()));
         assert!(feeds(7, 4, Some(&agreed)), "all know that it joins");
         assert!(feeds(8, 4, Some(&agreed)), "the store began with it");
     }

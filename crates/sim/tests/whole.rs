@@ -71,7 +71,7 @@ fn a_leader_that_is_cut_off_shows_nothing_old() {
     for seed in 1..=2 {
         let played = play(seed, &["--scenario", "isolated-leader"]);
         assert_eq!(played.violation, None, "seed {seed}");
-        assert!(played.report.faults > 3, "{:?}", played.report);
+        assert!(played.report.faults > 1, "{:?}", played.report);
     }
 }
 

@@ -116,7 +116,8 @@ fn hold(node: &Inner, source: &mut Source) {
         if feeds {
             tracing::info!(%target_region, "a region that joins is sent entries now");
         } else {
-            tracing::info!(%target_region, "a region that joins is sent no entries yet: not all members know of the topology that names it");
+            let why = "not all members know of the topology that names it";
+            tracing::info!(%target_region, why, "a region that joins is sent no entries yet");
         }
     }
 }
