@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use atoll_core::VersionVector;
 use atoll_replication::delivery::LinkId;
-use atoll_replication::membership::Standing;
 use atoll_replication::message::{Ack, Upstream};
 use atoll_store::Command;
 
@@ -102,20 +101,15 @@ impl World {
 
     fn say_what_is_stable(&mut self, place: usize) -> Result<(), Violation> {
         let members = self.members();
-        let here = &self.places[place];
-        let Some(node) = &here.node else {
+        let Some(node) = &self.places[place].node else {
             return Ok(());
         };
-        let regions = &node.region.catalog().regions;
-        let standing = Standing {
-            me: here.replica,
-            configured: here.configured.regions(),
-            layout: node.region.catalog().layout.as_ref(),
-            members: regions,
-            applied: &node.region.applied().vector,
-            knowledge: &node.knowledge,
-        };
-        let Some(writers) = standing.writers() else {
+        #[allow(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is of one lifetime only"
+        )]
+        let writers = self.standing(place, |standing| standing.writers());
+        let Some(Some(writers)) = writers else {
             return Ok(());
         };
         let vector = if self.does(Mischief::TrustTheNewest) {

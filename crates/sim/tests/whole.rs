@@ -68,10 +68,10 @@ fn linearizable_notices_leader_reads_of_any_node() {
 /// Caught: sessions answered as the node that is asked stands, by the test above.
 #[test]
 fn a_leader_that_is_cut_off_shows_nothing_old() {
-    for seed in 1..=2 {
+    for seed in [2, 4] {
         let played = play(seed, &["--scenario", "isolated-leader"]);
         assert_eq!(played.violation, None, "seed {seed}");
-        assert!(played.report.faults > 1, "{:?}", played.report);
+        assert!(played.report.faults > 3, "{:?}", played.report);
     }
 }
 
