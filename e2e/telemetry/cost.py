@@ -4,7 +4,8 @@
 One node a case, all on this machine, each under the same load in turn, forwards and back (ABBA), so that what else the
 machine does, and what changes with time, touches all alike; shortly and often, so that what is compared is near in time.
 Told are medians of the turns, and the medians of what each turn shows against the case to compare with, each with the
-half of the turns in the middle. What is counted is the node's CPU alone: not the clients', and not the collector's.
+half of the turns in the middle. What is counted is the node's CPU alone. Spans go to `sink.py`, not to a real collector, which
+would take the cores that the nodes share.
 Nodes that count are scraped once a second, which is more often than usual.
 `cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else.
 """
@@ -15,6 +16,7 @@ import pathlib
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -40,7 +42,8 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-cost-"))
     site = Site(arguments.program, arguments.tools, directory)
     try:
-        site.start_collector()
+        site.collector_port = free_port()
+        Process("sink", [sys.executable, pathlib.Path(__file__).with_name("sink.py"), str(site.collector_port)], directory)
         cases = [OFF, ON, *TRACED]
         nodes = {case: Measured(site, f"cost-{number}", case) for number, case in enumerate(cases)}
         for node in nodes.values():

@@ -29,7 +29,8 @@ pub struct Entry {
     pub dependencies: VersionVector,
     /// What it does, in order.
     pub operations: Vec<Operation>,
-    /// W3C `traceparent` of the request, or empty.
+    /// Where the request stands in a trace: its trace id (16 bytes), span id (8) and flags (1), or W3C's `traceparent`.
+    /// Empty when it stands in none that is kept.
     pub trace: Bytes,
     /// Set in the first entry of a replica id: the region that it is an incarnation of.
     pub announces: Option<RegionName>,

@@ -163,7 +163,7 @@ pub struct Origin {
     pub replica: ReplicaId,
     /// When.
     pub time: Timestamp,
-    /// W3C `traceparent` of the request, or empty.
+    /// As in [`Entry`].
     pub trace: Bytes,
 }
 
@@ -228,7 +228,7 @@ pub mod pb {
         /// HLC.
         #[prost(fixed64, tag = "3")]
         pub time: u64,
-        /// W3C traceparent.
+        /// Where the request stands in a trace.
         #[prost(bytes = "bytes", tag = "6")]
         pub trace: Bytes,
     }
@@ -251,7 +251,7 @@ pub mod pb {
         /// Operations.
         #[prost(message, repeated, tag = "5")]
         pub operations: Vec<Operation>,
-        /// W3C traceparent.
+        /// Where the request stands in a trace.
         #[prost(bytes = "bytes", tag = "6")]
         pub trace: Bytes,
         /// Name of the region that this replica id is an incarnation of; empty but in first entries.

@@ -94,7 +94,7 @@ pub enum Command {
 pub struct Request {
     /// What it changes: all or nothing.
     pub intents: Vec<Intent>,
-    /// W3C `traceparent`, or empty.
+    /// Where it stands in a trace, as in [`Entry`](atoll_core::Entry).
     pub trace: Bytes,
     /// The client's name for it: a request that was written before is answered and not repeated.
     pub idempotency: Option<IdempotencyKey>,

@@ -1,9 +1,12 @@
-//! Where a span stands: its trace, its own id, and whether the trace is kept. Travels as W3C's `traceparent`.
+//! Where a span stands: its trace, its own id, and whether the trace is kept. Travels between programs as W3C's
+//! `traceparent`, and within entries as what that says, in less than half the bytes.
 
 use opentelemetry::trace::{SpanId, TraceId};
 
 /// `00-<32 hexadecimal digits>-<16>-<2>`.
 const TRACEPARENT_BYTES: usize = 55;
+/// Trace id, span id, flags.
+const PACKED_BYTES: usize = 25;
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// A span, as those below it name it.
@@ -24,26 +27,49 @@ impl TraceContext {
         if traceparent.len() != TRACEPARENT_BYTES || traceparent.starts_with(b"ff") {
             return None;
         }
+        let [_version]: [u8; 1] = bytes(&traceparent[..2])?;
         let [flags] = bytes(&traceparent[53..])?;
-        let context = TraceContext {
+        let is_whole = [2, 35, 52].iter().all(|&at| traceparent[at] == b'-');
+        TraceContext {
             trace: TraceId::from_bytes(bytes(&traceparent[3..35])?),
             span: SpanId::from_bytes(bytes(&traceparent[36..52])?),
             is_kept: flags & 1 == 1,
-        };
-        let is_whole = [2, 35, 52].iter().all(|&at| traceparent[at] == b'-')
-            && context.trace != TraceId::INVALID
-            && context.span != SpanId::INVALID;
-        is_whole.then_some(context)
+        }
+        .valid()
+        .filter(|_| is_whole)
     }
 
-    /// What [`TraceContext::read`] would say of its being kept, for a thirtieth of the price.
+    /// Reads what an entry holds: what [`TraceContext::pack`] wrote, or a `traceparent`.
     #[must_use]
-    pub fn is_kept(traceparent: &[u8]) -> bool {
-        let last = traceparent.last().and_then(|last| value(*last));
-        traceparent.len() == TRACEPARENT_BYTES && last.is_some_and(|last| last & 1 == 1)
+    pub fn unpack(held: &[u8]) -> Option<TraceContext> {
+        let Ok(packed) = <&[u8; PACKED_BYTES]>::try_from(held) else {
+            return TraceContext::read(held);
+        };
+        let (trace, rest) = packed.split_first_chunk()?;
+        let (span, flags) = rest.split_first_chunk()?;
+        TraceContext {
+            trace: TraceId::from_bytes(*trace),
+            span: SpanId::from_bytes(*span),
+            is_kept: flags[0] & 1 == 1,
+        }
+        .valid()
     }
 
-    /// As it travels.
+    fn valid(self) -> Option<TraceContext> {
+        (self.trace != TraceId::INVALID && self.span != SpanId::INVALID).then_some(self)
+    }
+
+    /// For entries.
+    #[must_use]
+    pub fn pack(&self) -> [u8; PACKED_BYTES] {
+        let mut out = [0; PACKED_BYTES];
+        out[..16].copy_from_slice(&self.trace.to_bytes());
+        out[16..24].copy_from_slice(&self.span.to_bytes());
+        out[24] = u8::from(self.is_kept);
+        out
+    }
+
+    /// For other programs.
     #[must_use]
     pub fn traceparent(&self) -> [u8; TRACEPARENT_BYTES] {
         let mut out = [b'-'; TRACEPARENT_BYTES];
@@ -99,7 +125,7 @@ mod tests {
         assert_eq!(context.trace.to_string(), &KEPT[3..35]);
         assert_eq!(context.span.to_string(), &KEPT[36..52]);
         assert_eq!(context.traceparent(), KEPT.as_bytes());
-        assert!(context.is_kept && TraceContext::is_kept(KEPT.as_bytes()));
+        assert!(context.is_kept);
         let below = context.with_new_span();
         assert!(below.trace == context.trace && below.span != context.span);
     }
@@ -110,7 +136,22 @@ mod tests {
             let text = format!("{}{flags}", &KEPT[..53]);
             let context = TraceContext::read(text.as_bytes()).unwrap();
             assert_eq!(context.is_kept, is_kept, "{flags}");
-            assert_eq!(TraceContext::is_kept(text.as_bytes()), is_kept, "{flags}");
+            assert_eq!(TraceContext::unpack(&context.pack()), Some(context));
+        }
+    }
+
+    #[test]
+    fn entries_hold_a_context_in_either_form() {
+        let context = TraceContext::read(KEPT.as_bytes()).unwrap();
+        let packed = context.pack();
+        assert_eq!((packed.len(), packed[0], packed[24]), (25, 0x0a, 1));
+        assert_eq!(TraceContext::unpack(&packed), Some(context));
+        assert_eq!(TraceContext::unpack(KEPT.as_bytes()), Some(context));
+        let (mut no_trace, mut no_span) = (packed, packed);
+        no_trace[..16].fill(0);
+        no_span[16..24].fill(0);
+        for bad in [&[][..], &packed[1..], &no_trace, &no_span, b"00-0af7"] {
+            assert_eq!(TraceContext::unpack(bad), None, "{bad:?}");
         }
     }
 
@@ -127,6 +168,7 @@ mod tests {
             format!("{KEPT}0"),
             KEPT.replace("0af7", "0AF7"),
             KEPT.replacen("00-", "ff-", 1),
+            KEPT.replacen("00-", "0x-", 1),
             KEPT.replacen('-', "0", 1),
             zero(3..35),
             zero(36..52),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use atoll_api::http::{Consistency, Reason, RequestTimeout, WriteConcern, header};
+use atoll_client::otlp::TraceContext;
 use atoll_core::token::{self, TokenKind};
 use atoll_core::{IdempotencyKey, StoreId, VersionVector};
 
@@ -28,7 +29,7 @@ pub(crate) struct Head {
     pub(crate) if_none_match: Option<String>,
     /// `Idempotency-Key`: the caller's name for the request.
     pub(crate) idempotency: Option<IdempotencyKey>,
-    /// `traceparent`, or empty.
+    /// What `traceparent` says, as entries hold it; empty when there is none, or its trace is not kept.
     pub(crate) trace: Bytes,
     /// `Content-Type`.
     pub(crate) media: Media,
@@ -102,8 +103,9 @@ impl Head {
                 Ok(())
             }
             header::TRACEPARENT => {
-                if is_traceparent(value.as_bytes()) {
-                    self.trace = Bytes::copy_from_slice(value.as_bytes());
+                let context = TraceContext::read(value.as_bytes());
+                if let Some(kept) = context.filter(|context| context.is_kept) {
+                    self.trace = Bytes::copy_from_slice(&kept.pack());
                 }
                 Ok(())
             }
@@ -161,22 +163,6 @@ fn invalid(problem: impl ToString) -> Refused {
     Refused::new(Reason::InvalidHeader, problem.to_string())
 }
 
-/// W3C Trace Context, version 00 or a later one: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
-fn is_traceparent(value: &[u8]) -> bool {
-    let is_hex = |part: &[u8]| {
-        part.iter()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
-    };
-    let is_id = |part: &[u8]| is_hex(part) && part.iter().any(|b| *b != b'0');
-    value.len() == 55
-        && [2, 35, 52].iter().all(|&at| value[at] == b'-')
-        && is_hex(&value[..2])
-        && &value[..2] != b"ff"
-        && is_id(&value[3..35])
-        && is_id(&value[36..52])
-        && is_hex(&value[53..])
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -197,19 +183,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_traceparent_is_ignored_and_a_good_one_kept() {
+    fn of_traceparents_only_good_ones_of_kept_traces_go_into_entries() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(read(&[("traceparent", good)]).unwrap().trace, good);
-        for bad in [
+        let held = read(&[("traceparent", good)]).unwrap().trace;
+        assert_eq!(
+            TraceContext::unpack(&held),
+            TraceContext::read(good.as_bytes())
+        );
+        assert_eq!(held.len(), 25);
+        for other in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
-            "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
         ] {
-            assert_eq!(read(&[("traceparent", bad)]).unwrap().trace, "", "{bad}");
+            let held = read(&[("traceparent", other)]).unwrap().trace;
+            assert_eq!(held, "", "{other}");
         }
     }
 

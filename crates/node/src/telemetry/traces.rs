@@ -12,7 +12,7 @@
 //!     └ apply
 //! ```
 //!
-//! The context travels in the entry (`traceparent` of the request's span), so every region hangs its spans below
+//! The context of the request's span travels in the entry, if its trace is kept, so every region hangs its spans below
 //! the request. Whether a trace is kept is decided once, where it begins; what is not kept costs a comparison, and
 //! what is kept is said once, when its end is known. Whoever proposes a command tells of it, so only one node of a
 //! region does. Spans carry names of regions, links and routes, never keys, values or clients.
@@ -194,8 +194,9 @@ impl Traces {
 
     /// The context, if its trace is kept.
     fn kept(&self, trace: &[u8]) -> Option<(&Spans, TraceContext)> {
-        let spans = self.0.as_ref().filter(|_| TraceContext::is_kept(trace))?;
-        Some((spans, TraceContext::read(trace)?))
+        let spans = self.0.as_ref()?;
+        let context = TraceContext::unpack(trace).filter(|context| context.is_kept)?;
+        Some((spans, context))
     }
 }
 
@@ -287,6 +288,12 @@ mod tests {
         value.map_or_else(Bytes::new, |value| Bytes::copy_from_slice(value.as_bytes()))
     }
 
+    /// As an entry holds it.
+    fn held(traceparent: &[u8]) -> Bytes {
+        let context = TraceContext::read(traceparent).unwrap();
+        Bytes::copy_from_slice(&context.pack())
+    }
+
     /// As a collector reads them, in the order of their ends.
     fn told(taken: &mut Taken) -> Vec<Told> {
         let Some(letter) = taken.next(true) else {
@@ -324,6 +331,7 @@ mod tests {
         let span = traces.request(&mut request, "PUT", "/v1/{key}").unwrap();
         let trace = sent(&request);
         assert!(trace.starts_with(&KEPT.as_bytes()[..36]) && trace != KEPT);
+        let trace = held(&trace);
         let mut followed = [traces.follow(&trace).unwrap()];
         traces.proposed(&mut followed);
         traces.applied(&followed, &applied_now());
@@ -380,10 +388,10 @@ mod tests {
         let mut request = headers(Some(NOT_KEPT));
         assert!(traces.request(&mut request, "PUT", "/v1/{key}").is_none());
         assert_eq!(sent(&request), NOT_KEPT);
-        assert!(traces.follow(&sent(&request)).is_none());
-        let link = "eu:us".into();
-        assert!(traces.arrived(&sent(&request), WAIT_MIN, &link).is_none());
-        traces.shipped(&sent(&request), SystemTime::now(), "eu", "us");
+        let held = held(&sent(&request));
+        assert!(traces.follow(&held).is_none());
+        assert!(traces.arrived(&held, WAIT_MIN, &"eu:us".into()).is_none());
+        traces.shipped(&held, SystemTime::now(), "eu", "us");
         assert!(told(&mut taken).is_empty());
     }
 
@@ -420,13 +428,13 @@ mod tests {
         let mut request = headers(Some(KEPT));
         assert!(traces.request(&mut request, "PUT", "/v1/{key}").is_none());
         assert_eq!(sent(&request), KEPT);
-        assert!(traces.follow(&sent(&request)).is_none() && traces.begin().is_none());
+        assert!(traces.follow(&held(KEPT.as_bytes())).is_none() && traces.begin().is_none());
     }
 
     #[test]
     fn of_what_was_not_applied_here_only_the_waiting_is_told() {
         let (traces, mut taken) = traces(1.0);
-        let mut followed = [traces.follow(KEPT.as_bytes()).unwrap()];
+        let mut followed = [traces.follow(&held(KEPT.as_bytes())).unwrap()];
         traces.proposed(&mut followed);
         traces.applied(&followed, &Application::default());
         assert_eq!(shown(&told(&mut taken)), ["propose < outside"]);
