@@ -89,6 +89,7 @@ fn joining() -> JoinProgress {
         applied: 70,
         known: 100,
         seconds_left: Some(1.5),
+        waiting_for: vec!["us".into()],
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod removal;
 pub(crate) mod topology;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -186,10 +187,17 @@ impl Inner {
         let pace = self.joining().pace(self.clock.elapsed(), &applied);
         #[allow(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds_left = pace.map(|pace| missing as f64 / pace);
+        let unaware = self.unaware();
+        let knowledge = self.peers.knowledge();
+        let shown = |replica| match knowledge.region(replica) {
+            Some(name) if catalog.regions.name(replica).is_none() => name.to_string(),
+            _ => catalog.regions.shown(replica),
+        };
         Some(JoinProgress {
             applied: applied.total(),
             known: applied.total() + missing,
             seconds_left,
+            waiting_for: unaware.into_iter().map(shown).collect(),
         })
     }
 
@@ -200,6 +208,15 @@ impl Inner {
     )]
     fn known_elsewhere(&self) -> Option<VersionVector> {
         self.standing(|standing| standing.known_elsewhere())
+    }
+
+    /// Who was not heard to know of this region.
+    #[allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general over the standing's lifetime"
+    )]
+    fn unaware(&self) -> BTreeSet<ReplicaId> {
+        self.standing(|standing| standing.unaware())
     }
 
     /// What this region, or another one as last heard of, has durably.

@@ -82,6 +82,9 @@ pub struct JoinProgress {
     /// How long it still takes at the pace so far, in seconds; absent while that cannot be said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<f64>,
+    /// Regions that were not yet heard to know of it: until all do, it is not admitted, and may be sent nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<String>,
 }
 
 /// The proof that every entry of a region that leaves is held by every region that stays.

@@ -12,7 +12,7 @@ pub(crate) fn all() -> Vec<Shape> {
         (
             "JoinProgress",
             vec![("applied", integer()), ("known", integer())],
-            vec![("secondsLeft", number())],
+            vec![("secondsLeft", number()), ("waitingFor", list(&text()))],
         ),
         (
             "DrainProgress",

@@ -178,3 +178,22 @@ async fn a_region_joins_under_load_is_killed_on_the_way_and_leaves_with_proof() 
     let refused = three[0].cancel_drain("af").await.unwrap_err();
     assert_eq!(refused.reason(), Some(Reason::WrongState), "{refused}");
 }
+
+/// Caught: nobody named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_joins_names_the_one_that_has_not_heard_of_it() {
+    let mut store = four().await;
+    let clients = store.clients();
+    let (eu, af) = (&clients[0], &clients[3]);
+    put(eu, "a", 1).await;
+    store.regions[2].kill();
+    store.regions[3].start();
+    until("af waits for ap", async || {
+        let join = af.status().await.ok()?.join?;
+        (join.waiting_for == ["ap"]).then_some(())
+    })
+    .await;
+    store.regions[2].start();
+    reaches(eu, "af", MemberState::Active).await;
+    assert!(af.status().await.unwrap().join.is_none());
+}

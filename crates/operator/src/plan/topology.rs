@@ -75,7 +75,13 @@ fn joining(world: &World<'_>) -> Option<Next> {
         let progress = said.and_then(|said| said.join.as_ref());
         let far = progress.map_or_else(
             || super::trouble(world, name),
-            |join| format!(": {} of {} entries", join.applied, join.known),
+            |join| {
+                let waits = match &join.waiting_for[..] {
+                    [] => String::new(),
+                    regions => format!("; waiting until {} heard of it", regions.join(", ")),
+                };
+                format!(": {} of {} entries{waits}", join.applied, join.known)
+            },
         );
         Some(Next::wait(
             ConditionReason::RegionJoining,
