@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """What metrics and traces cost: writes per core-second of a node that counts nothing, counts, and keeps 0 %, 1 %, all traces.
 
-One node a case, all on this machine, each under the same load in turn, forwards and back (ABBA), so that what else the
-machine does, and what changes with time, touches all alike; shortly and often, so that what is compared is near in time.
-Told are medians of the turns, and the medians of what each turn shows against the case to compare with, each with the
-half of the turns in the middle. What is counted is the node's CPU alone. Spans go to `sink.py`, not to a real collector, which
-would take the cores that the nodes share.
-Nodes that count are scraped once a second, which is more often than usual.
-`cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else.
+One node a case, all on this machine, each under the same load in turn, forwards and back, beginning with another one each
+time, so that what else the machine does, and what changes with time, touches all alike. The nodes have one core to
+themselves and everything else has the others, so no node waits for those that load it. What is counted is the node's CPU
+alone. Spans go to `sink.py`, not to a real collector, which would take the cores of those that load the nodes.
+
+Told are all writes by all CPU, and what that shows against the case to compare with, with the standard error of the mean of
+the turns: single ones vary by ten per cent, so the default is many and short ones. "metrics on, again" is compared with what is
+the same: what is told of it is noise. Nodes that count are scraped once a second, which is more often than usual.
+`cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else, for a quarter of an hour.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -24,19 +27,19 @@ import time
 from parts import Client, Process, free_port, until
 from site_of_three import Site
 
-OFF, ON = "metrics off", "metrics on"
+OFF, ON, AGAIN = "metrics off", "metrics on", "metrics on, again"
 # Case → share of traces that is kept, where a collector gets them.
 TRACED = {"traces 0 %": 0.0, "traces 1 %": 0.01, "traces 100 %": 1.0}
 # Case → what it is compared with, and how much fewer writes it may show.
-COMPARED = {ON: (OFF, 0.02), "traces 0 %": (ON, 0.01), "traces 1 %": (ON, 0.01), "traces 100 %": (ON, 0.03)}
+COMPARED = {ON: (OFF, 0.02), AGAIN: (ON, 0.0), "traces 0 %": (ON, 0.01), "traces 1 %": (ON, 0.01), "traces 100 %": (ON, 0.03)}
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program")
     arguments.add_argument("--tools", required=True)
-    arguments.add_argument("--turns", type=int, default=24, help="each is a measurement forwards and one back")
-    arguments.add_argument("--seconds", type=int, default=2, help="of each measurement")
+    arguments.add_argument("--turns", type=int, default=60, help="each is a measurement forwards and one back")
+    arguments.add_argument("--seconds", type=int, default=1, help="of each measurement")
     arguments.add_argument("--connections", type=int, default=16)
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-cost-"))
@@ -44,8 +47,11 @@ def main():
     try:
         site.collector_port = free_port()
         Process("sink", [sys.executable, pathlib.Path(__file__).with_name("sink.py"), str(site.collector_port)], directory)
-        cases = [OFF, ON, *TRACED]
+        cases = [OFF, ON, AGAIN, *TRACED]
+        core, *others = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {core})  # for what is started from here on
         nodes = {case: Measured(site, f"cost-{number}", case) for number, case in enumerate(cases)}
+        os.sched_setaffinity(0, others or {core})
         for node in nodes.values():
             until("a node is ready", 60, Client(node.port).is_ready)
         check(nodes)
@@ -53,13 +59,17 @@ def main():
             node.load(arguments.connections, arguments.seconds)  # warms up
         turns = {case: [] for case in cases}
         for turn in range(arguments.turns):
-            spent = dict.fromkeys(cases, (0, 0.0))
-            for case in [*cases, *reversed(cases)]:
+            spent = {case: [0, 0.0] for case in cases}
+            first = turn % len(cases)
+            order = cases[first:] + cases[:first]
+            for case in [*order, *reversed(order)]:
                 writes, seconds = nodes[case].load(arguments.connections, arguments.seconds)
-                spent[case] = spent[case][0] + writes, spent[case][1] + seconds
-            for case, (writes, seconds) in spent.items():
-                turns[case].append(writes / seconds)
-            print(f"turn {turn + 1} of {arguments.turns}: " + ", ".join(f"{case} {turns[case][-1]:.0f}" for case in cases), flush=True)
+                spent[case][0] += writes
+                spent[case][1] += seconds
+            for case in cases:
+                turns[case].append(spent[case])
+            shown = (f"{case} {spent[case][0] / spent[case][1]:.0f}" for case in cases)
+            print(f"turn {turn + 1} of {arguments.turns}: {', '.join(shown)}", flush=True)
         tell(turns, nodes)
     finally:
         Process.stop_all()
@@ -121,19 +131,23 @@ def check(nodes):
 
 
 def tell(turns, nodes):
-    print("| case | writes per core-second (middle half) | compared with | fewer by, median of turns (middle half) | bound |")
+    print("| case | writes per core-second | compared with | fewer by (standard error) | bound |")
     print("|---|---|---|---|---|")
-    for case, all_turns in turns.items():
-        shown = "{1:.0f} ({0:.0f} … {2:.0f})".format(*statistics.quantiles(all_turns))
+    for case in turns:
         if case not in COMPARED:
-            print(f"| {case} | {shown} | | | |")
+            print(f"| {case} | {in_all(turns[case]):.0f} | | | |")
             continue
         with_, bound = COMPARED[case]
-        fewer = [1 - one / other for one, other in zip(all_turns, turns[with_])]
-        shares = "{1:.1%} ({0:.1%} … {2:.1%})".format(*statistics.quantiles(fewer))
-        print(f"| {case} | {shown} | {with_} | {shares} | {bound:.0%} |")
+        fewer = 1 - in_all(turns[case]) / in_all(turns[with_])
+        single = [1 - in_all([one]) / in_all([other]) for one, other in zip(turns[case], turns[with_])]
+        error = statistics.stdev(single) / len(single) ** 0.5 if len(single) > 1 else float("nan")
+        print(f"| {case} | {in_all(turns[case]):.0f} | {with_} | {fewer:.1%} (± {error:.1%}) | {bound:.0%} |")
     for case in TRACED:
         print(f"spans with {case}: {spans(nodes[case].port)}")
+
+
+def in_all(turns):
+    return sum(writes for writes, _ in turns) / sum(seconds for _, seconds in turns)
 
 
 def spans(port):
