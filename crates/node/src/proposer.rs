@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use atoll_store::{Command, Outcome, Request, Written};
 
@@ -31,16 +32,36 @@ pub(crate) struct Pending {
 pub(crate) struct Proposer {
     queue: mpsc::Sender<Pending>,
     metrics: Arc<Metrics>,
+    under_way: TaskTracker,
+}
+
+/// What is to be made commands of.
+pub(crate) struct Waiting {
+    queue: mpsc::Receiver<Pending>,
+    under_way: TaskTracker,
 }
 
 impl Proposer {
     /// A proposer with room for `pending` writes, and what to run.
-    pub(crate) fn new(
-        pending: usize,
-        metrics: Arc<Metrics>,
-    ) -> (Proposer, mpsc::Receiver<Pending>) {
+    pub(crate) fn new(pending: usize, metrics: Arc<Metrics>) -> (Proposer, Waiting) {
         let (queue, waiting) = mpsc::channel(pending);
-        (Proposer { queue, metrics }, waiting)
+        let under_way = TaskTracker::new();
+        let waiting = Waiting {
+            queue: waiting,
+            under_way: under_way.clone(),
+        };
+        let proposer = Proposer {
+            queue,
+            metrics,
+            under_way,
+        };
+        (proposer, waiting)
+    }
+
+    /// Waits until what became of the commands under way is known, before this node stops.
+    pub(crate) async fn settled(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
     }
 
     pub(crate) async fn write(&self, request: Request) -> Answer {
@@ -59,19 +80,18 @@ impl Proposer {
 }
 
 /// Turns pending writes into commands until the queue is closed.
-pub(crate) async fn run(
-    group: Group,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    mut waiting: mpsc::Receiver<Pending>,
-) {
+pub(crate) async fn run(group: Group, clock: Clock, metrics: Arc<Metrics>, waiting: Waiting) {
+    let Waiting {
+        mut queue,
+        under_way,
+    } = waiting;
     let room = Arc::new(tokio::sync::Semaphore::new(UNDER_WAY_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
         let mut taken = Vec::new();
-        if waiting.recv_many(&mut taken, REQUESTS_MAX).await == 0 {
+        if queue.recv_many(&mut taken, REQUESTS_MAX).await == 0 {
             return;
         }
         let (group, metrics) = (group.clone(), Arc::clone(&metrics));
@@ -83,7 +103,7 @@ pub(crate) async fn run(
             now: clock.timestamp(),
             requests,
         };
-        tokio::spawn(async move {
+        under_way.spawn(async move {
             let began = Instant::now();
             let proposal = Proposal::new(command);
             commit(&group, &proposal, answers).await;

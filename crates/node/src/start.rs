@@ -37,6 +37,8 @@ use crate::surroundings::{Listener, Surroundings};
 use crate::tasks::Tasks;
 use crate::tls::{self, NodeTls};
 
+/// How long an orderly stop waits for what the new leader makes of what this node has proposed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 /// How long an orderly stop waits for requests under way.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Nodes of a region are near each other.
@@ -109,6 +111,8 @@ impl Running {
         let inner = &self.node.0;
         // While it still answers: what is under way ends, what comes is handed on.
         inner.group.hand_over().await;
+        // And what this node has proposed is known once it hears from the new leader, which calls this one.
+        let _ = tokio::time::timeout(SETTLED_WITHIN, inner.proposer.settled()).await;
         inner.draining.send_replace(true);
         inner.closing.cancel();
         let _ = tokio::time::timeout(STOP_WITHIN, self.serving).await;

@@ -262,8 +262,8 @@ impl Group {
     /// As [`Group::propose`]; tries again for as long as this node leads and Raft does not take the command,
     /// as it does not before a new leader is sure of its followers. What was refused was never logged.
     ///
-    /// A leader that its followers do not answer any more is most likely replaced, and would wait for ever: it
-    /// gives up, so that whoever asked can ask another node.
+    /// A leader that its followers do not answer any more is most likely replaced, and would wait for ever, like one that
+    /// was replaced and is not told more: it gives up, so that whoever asked can ask another node.
     pub(crate) async fn propose_as_leader(
         &self,
         proposal: &Proposal,
@@ -296,8 +296,17 @@ impl Group {
         confirmed.is_some_and(|at| at.elapsed() > CONFIRMED_WITHIN)
     }
 
+    /// Waits until nobody here is likely to learn what became of what was proposed: no majority answers this leader,
+    /// or it leads no more, and has not been told what the new one made of it for as long.
     async fn cut_off(&self) {
-        while !self.is_cut_off() {
+        let mut led = Instant::now();
+        loop {
+            if self.leads() {
+                led = Instant::now();
+            }
+            if self.is_cut_off() || led.elapsed() > CONFIRMED_WITHIN {
+                return;
+            }
             tokio::time::sleep(LOOKED_AT_EVERY).await;
         }
     }
