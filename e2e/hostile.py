@@ -90,7 +90,7 @@ REFUSED = [
     ("a time below nothing", store(MESH | {"failoverAfter": "-5s"}), "failoverAfter"),
     ("longer than the world lasts", store(MESH | {"failoverAfter": "99999999999999999999h"}), "failoverAfter"),
     ("memory in words", template(resources={"requests": {"memory": "lots"}}), "requests.memory"),
-    ("no time at all", store(MESH | {"failoverAfter": "0s"}), "write more, such as 5s"),
+    ("no time at all", store(MESH | {"failoverAfter": "0s"}), "write 1s or more"),
     ("a lag of nothing", store(objectives={"maxLag": "0ms"}), "write more, such as 2s"),
     ("fewer than no rows", store(retention={"conflicts": {"maxRows": -1}}), "maxRows"),
     ("keeping nothing", store(retention={"maxSize": "0"}), "write more, such as 8Gi"),
