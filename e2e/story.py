@@ -16,6 +16,8 @@ CLUSTER = os.environ.get("E2E_CLUSTER", "")
 PROVIDER = os.environ.get("E2E_PROVIDER", "")
 IMAGE = os.environ.get("E2E_IMAGE", "atoll:0.1.0")
 NODE_PROGRAM = "/usr/local/bin/atoll"
+# Which pods are the operator's, as kubectl wants it.
+OPERATORS_PODS = ("-n", "atoll-system", "-l", "app.kubernetes.io/component=operator")
 
 
 class Failed(Exception):

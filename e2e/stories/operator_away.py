@@ -3,6 +3,7 @@
 import json
 
 import shop
+from story import OPERATORS_PODS
 
 PATIENCE = 600
 ALONE = True
@@ -91,4 +92,4 @@ def uids(story, kind):
 
 
 def operators(story):
-    return story.kubectl("get", "pods", "-n", "atoll-system", "-l", "app.kubernetes.io/component=operator", "-o", "name").split()
+    return story.names("pods", *OPERATORS_PODS)

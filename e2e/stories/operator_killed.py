@@ -6,12 +6,12 @@ import time
 
 import shop
 from load import watch
+from story import OPERATORS_PODS
 
 PATIENCE = 1500
 ALONE = True
 KILLS = 10
 STOPPED_SECONDS = 60
-OPERATOR = ("-n", "atoll-system", "-l", "app.kubernetes.io/component=operator")
 
 
 def tell(story):
@@ -46,7 +46,7 @@ def killed(story, load, three):
     moments = random.Random(seed)
     for _ in range(KILLS):
         time.sleep(moments.uniform(1, 12))
-        story.kubectl("delete", "pod", *OPERATOR, "--grace-period=0", "--force")
+        story.kubectl("delete", "pod", *OPERATORS_PODS, "--grace-period=0", "--force")
     watch(story, "geostore/shop", 400)
     story.expect("every node was restarted once", not set(uids(story).values()) & set(before.values()))
     seconds = time.monotonic() - began

@@ -4,6 +4,7 @@ nothing elsewhere. When the network is back, every region has everything, and th
 import json
 
 import shop
+from story import OPERATORS_PODS
 
 PATIENCE = 600
 ALONE = True
@@ -39,7 +40,7 @@ def tell(story):
 
 def operators_machine(story):
     """The machine that the operator runs on."""
-    pods = story.get("pods", "-n", "atoll-system", "-l", "app.kubernetes.io/component=operator")["items"]
+    pods = story.get("pods", *OPERATORS_PODS)["items"]
     return pods[0]["spec"]["nodeName"]
 
 

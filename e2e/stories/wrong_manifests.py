@@ -5,7 +5,7 @@ import json
 
 import hostile
 import shop
-from story import Failed
+from story import OPERATORS_PODS, Failed
 
 PATIENCE = 420
 
@@ -76,5 +76,5 @@ def refusal(story, manifest):
 
 
 def restarts(story):
-    pods = story.get("pods", "-n", "atoll-system", "-l", "app.kubernetes.io/component=operator")["items"]
+    pods = story.get("pods", *OPERATORS_PODS)["items"]
     return sorted((pod["metadata"]["name"], status["restartCount"]) for pod in pods for status in pod["status"]["containerStatuses"])

@@ -9,7 +9,7 @@ alone. Spans go to `sink.py`, not to a real collector, which would take the core
 Told are all writes by all CPU, and what that shows against the case to compare with, with the standard error of the mean of
 the turns: single ones vary by ten per cent, so the default is many and short ones. "metrics on, again" is compared with what is
 the same: what is told of it is noise. Nodes that count are scraped once a second, which is more often than usual.
-`cost.py PROGRAM --tools DIRECTORY`, with a release build on a machine that does nothing else, for a quarter of an hour.
+`cost.py PROGRAM`, with a release build on a machine that does nothing else, for a quarter of an hour.
 """
 
 import argparse
@@ -37,13 +37,12 @@ COMPARED = {ON: (OFF, 0.02), AGAIN: (ON, 0.0), "traces 0 %": (ON, 0.01), "traces
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program")
-    arguments.add_argument("--tools", required=True)
     arguments.add_argument("--turns", type=int, default=60, help="each is a measurement forwards and one back")
     arguments.add_argument("--seconds", type=int, default=1, help="of each measurement")
     arguments.add_argument("--connections", type=int, default=16)
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-cost-"))
-    site = Site(arguments.program, arguments.tools, directory)
+    site = Site(arguments.program, directory)
     try:
         site.collector_port = free_port()
         Process("sink", [sys.executable, pathlib.Path(__file__).with_name("sink.py"), str(site.collector_port)], directory)
@@ -68,7 +67,7 @@ def main():
                 spent[case][1] += seconds
             for case in cases:
                 turns[case].append(spent[case])
-            shown = (f"{case} {spent[case][0] / spent[case][1]:.0f}" for case in cases)
+            shown = (f"{case} {in_all([spent[case]]):.0f}" for case in cases)
             print(f"turn {turn + 1} of {arguments.turns}: {', '.join(shown)}", flush=True)
         tell(turns, nodes)
     finally:

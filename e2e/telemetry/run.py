@@ -32,7 +32,7 @@ def main():
     arguments = arguments.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="atoll-telemetry-"))
     begun, passed = time.monotonic(), 0
-    site = Site(arguments.program, arguments.tools, directory)
+    site = Site(arguments.program, directory, arguments.tools)
     try:
         for what, step in steps(site, arguments):
             print(f"{what} ({time.monotonic() - begun:.0f} s)", flush=True)

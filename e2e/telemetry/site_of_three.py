@@ -18,8 +18,8 @@ COLLECTIONS = [
 
 
 class Site:
-    def __init__(self, program, tools, directory):
-        self.program, self.tools, self.directory = program, pathlib.Path(tools), pathlib.Path(directory)
+    def __init__(self, program, directory, tools=None):
+        self.program, self.tools, self.directory = program, tools and pathlib.Path(tools), pathlib.Path(directory)
         self.ports = {region: free_port() for region in REGIONS}
         # What eu pulls from us comes this way.
         self.way = Way(self.ports["us"])

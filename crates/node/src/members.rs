@@ -7,7 +7,6 @@
 pub(crate) mod removal;
 pub(crate) mod topology;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use atoll_api::http::{
     DrainProgress, DrainWait, JoinProgress, MemberList, MemberState as Shown, MemberStatus,
 };
 use atoll_core::layout::LayoutRefused;
-use atoll_core::member::{ChangeRefused, Member};
+use atoll_core::member::{ChangeRefused, Member, Regions};
 use atoll_core::{Dot, MemberState, RegionName, ReplicaId, VersionVector};
 use atoll_replication::membership::{self, Standing};
 use atoll_store::region::NotChanged;
@@ -182,17 +181,13 @@ impl Inner {
             return None;
         }
         let applied = self.published.vector();
-        let known = self.known_elsewhere().unwrap_or_default();
+        let (known, unaware) = self.standing(|s| (s.known_elsewhere(), s.unaware()));
+        let known = known.unwrap_or_default();
         let missing = known.ahead_of(&applied);
         let pace = self.joining().pace(self.clock.elapsed(), &applied);
         #[allow(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds_left = pace.map(|pace| missing as f64 / pace);
-        let unaware = self.unaware();
-        let knowledge = self.peers.knowledge();
-        let shown = |replica| match knowledge.region(replica) {
-            Some(name) if catalog.regions.name(replica).is_none() => name.to_string(),
-            _ => catalog.regions.shown(replica),
-        };
+        let shown = |replica| self.origin_shown(&catalog.regions, replica);
         Some(JoinProgress {
             applied: applied.total(),
             known: applied.total() + missing,
@@ -210,13 +205,14 @@ impl Inner {
         self.standing(|standing| standing.known_elsewhere())
     }
 
-    /// Who was not heard to know of this region.
-    #[allow(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is not general over the standing's lifetime"
-    )]
-    fn unaware(&self) -> BTreeSet<ReplicaId> {
-        self.standing(|standing| standing.unaware())
+    /// How people see a replica id, also before its announcement is applied here.
+    pub(crate) fn origin_shown(&self, regions: &Regions, replica: ReplicaId) -> String {
+        if regions.name(replica).is_some() {
+            return regions.shown(replica);
+        }
+        let knowledge = self.peers.knowledge();
+        let name = knowledge.region(replica);
+        name.map_or_else(|| regions.shown(replica), ToString::to_string)
     }
 
     /// What this region, or another one as last heard of, has durably.

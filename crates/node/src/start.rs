@@ -110,9 +110,10 @@ impl Running {
     pub async fn stop(self) {
         let inner = &self.node.0;
         // While it still answers: what is under way ends, what comes is handed on.
-        inner.group.hand_over().await;
-        // And what this node has proposed is known once it hears from the new leader, which calls this one.
-        let _ = tokio::time::timeout(SETTLED_WITHIN, inner.proposer.settled()).await;
+        if inner.group.hand_over().await {
+            // And what this node has proposed is known once it hears from the new leader, which calls this one.
+            let _ = tokio::time::timeout(SETTLED_WITHIN, inner.proposer.settled()).await;
+        }
         inner.draining.send_replace(true);
         inner.closing.cancel();
         let _ = tokio::time::timeout(STOP_WITHIN, self.serving).await;

@@ -87,6 +87,17 @@ pub struct JoinProgress {
     pub waiting_for: Vec<String>,
 }
 
+impl JoinProgress {
+    /// Whom it waits for, as the end of a sentence; empty while it waits for nobody.
+    #[must_use]
+    pub fn waits(&self) -> String {
+        match &self.waiting_for[..] {
+            [] => String::new(),
+            regions => format!("; waiting until {} heard of it", regions.join(", ")),
+        }
+    }
+}
+
 /// The proof that every entry of a region that leaves is held by every region that stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -164,14 +164,11 @@ fn remark(member: &MemberStatus) -> String {
     if let Some(join) = &member.join {
         let left = join.seconds_left.map(wording::seconds);
         let left = left.map_or_else(String::new, |left| format!(", {left} left"));
-        let waits = match &join.waiting_for[..] {
-            [] => String::new(),
-            regions => format!("; waiting until {} heard of it", regions.join(", ")),
-        };
         return format!(
-            "{} of {} entries{left}{waits}",
+            "{} of {} entries{left}{}",
             wording::count(join.applied),
-            wording::count(join.known)
+            wording::count(join.known),
+            join.waits()
         );
     }
     match &member.drain {

@@ -24,19 +24,19 @@ impl TraceContext {
     /// Reads a `traceparent` of version 00 or a later one; none when it is not one.
     #[must_use]
     pub fn read(traceparent: &[u8]) -> Option<TraceContext> {
-        if traceparent.len() != TRACEPARENT_BYTES || traceparent.starts_with(b"ff") {
+        let is_whole = traceparent.len() == TRACEPARENT_BYTES
+            && [2, 35, 52].iter().all(|&at| traceparent[at] == b'-');
+        if !is_whole || traceparent.starts_with(b"ff") {
             return None;
         }
         let [_version]: [u8; 1] = bytes(&traceparent[..2])?;
         let [flags] = bytes(&traceparent[53..])?;
-        let is_whole = [2, 35, 52].iter().all(|&at| traceparent[at] == b'-');
         TraceContext {
             trace: TraceId::from_bytes(bytes(&traceparent[3..35])?),
             span: SpanId::from_bytes(bytes(&traceparent[36..52])?),
             is_kept: flags & 1 == 1,
         }
         .valid()
-        .filter(|_| is_whole)
     }
 
     /// Reads what an entry holds: what [`TraceContext::pack`] wrote, or a `traceparent`.

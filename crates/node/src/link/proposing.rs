@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use openraft::errors::{ClientWriteError, Fatal};
 
-use atoll_core::collection::Regions;
 use atoll_core::{ReplicaId, Timestamp, wire};
 use atoll_replication::delivery::Ready;
 use atoll_store::{Command, Outcome};
@@ -86,7 +85,7 @@ impl Inbound {
         let catalog = self.node.published.catalog();
         let metrics = &self.node.metrics;
         for run in ready.chunk_by(|a, b| a.dot.replica == b.dot.replica && a.link == b.link) {
-            let origin = self.shown(&catalog.regions, run[0].dot.replica);
+            let origin = self.node.origin_shown(&catalog.regions, run[0].dot.replica);
             let from = self.source_of(run[0].link);
             let link = from.map_or_else(String::new, |from| self.node.board.name(&from));
             let link: Arc<str> = link.into();
@@ -105,19 +104,6 @@ impl Inbound {
             }
         }
         followed
-    }
-
-    /// How people see a replica id, also before its announcement is applied here.
-    fn shown(&self, regions: &Regions, replica: ReplicaId) -> String {
-        match regions.name(replica) {
-            Some(_) => regions.shown(replica),
-            None => {
-                let knowledge = self.node.peers.knowledge();
-                knowledge
-                    .region(replica)
-                    .map_or_else(|| replica.to_string(), ToString::to_string)
-            }
-        }
     }
 }
 

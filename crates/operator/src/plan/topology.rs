@@ -76,11 +76,8 @@ fn joining(world: &World<'_>) -> Option<Next> {
         let far = progress.map_or_else(
             || super::trouble(world, name),
             |join| {
-                let waits = match &join.waiting_for[..] {
-                    [] => String::new(),
-                    regions => format!("; waiting until {} heard of it", regions.join(", ")),
-                };
-                format!(": {} of {} entries{waits}", join.applied, join.known)
+                let (applied, known) = (join.applied, join.known);
+                format!(": {applied} of {known} entries{}", join.waits())
             },
         );
         Some(Next::wait(
