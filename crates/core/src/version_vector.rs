@@ -108,7 +108,8 @@ impl VersionVector {
 
 impl FromIterator<(ReplicaId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (ReplicaId, u64)>>(components: I) -> Self {
-        let mut vector = VersionVector::new();
+        let components = components.into_iter();
+        let mut vector = VersionVector(Vec::with_capacity(components.size_hint().0));
         for (replica, seq) in components {
             vector.raise(Dot { replica, seq });
         }

@@ -13,9 +13,12 @@ use crate::idempotency::{Idempotency, IdempotencyKey};
 use crate::ids::{CollectionName, Dot, Key, ReplicaId};
 use crate::version_vector::VersionVector;
 
+mod frame;
 mod intents;
 pub mod membership;
 mod writes;
+
+pub use frame::EntryFrame;
 
 /// Format version of entry frames.
 pub const ENTRY_VERSION: u8 = 1;
@@ -116,12 +119,17 @@ pub fn split_frame(bytes: &mut Bytes) -> Result<Bytes, BadFrame> {
 /// [`BadFrame`].
 pub fn decode_entry(frame: &Bytes) -> Result<Entry, BadFrame> {
     let mut rest = frame.clone();
-    let mut frame = split_frame(&mut rest)?;
+    let frame = split_frame(&mut rest)?;
     if !rest.is_empty() {
         return Err(BadFrame::Malformed("bytes after the entry".into()));
     }
-    frame.advance(FRAME_HEADER_BYTES);
-    let message = pb::Entry::decode(frame).map_err(|e| BadFrame::Malformed(e.to_string()))?;
+    decode_checked(&frame)
+}
+
+/// As [`decode_entry`], of a frame that [`split_frame`] has split off.
+fn decode_checked(frame: &Bytes) -> Result<Entry, BadFrame> {
+    let message = frame.slice(FRAME_HEADER_BYTES..);
+    let message = pb::Entry::decode(message).map_err(|e| BadFrame::Malformed(e.to_string()))?;
     message.try_into()
 }
 

@@ -8,8 +8,8 @@ use atoll_core::idempotency::Idempotency;
 use atoll_core::intent::{Action, Intent, Precondition};
 use atoll_core::layout::{LayoutRegion, Role, Topology};
 use atoll_core::wire::{
-    BadFrame, FRAME_HEADER_BYTES, Origin, decode_entry, decode_header, decode_origin, encode_entry,
-    next_frame, pb, split_frame,
+    BadFrame, EntryFrame, FRAME_HEADER_BYTES, Origin, decode_entry, decode_header, decode_origin,
+    encode_entry, next_frame, pb, split_frame,
 };
 use atoll_core::{
     Content, Dot, Entry, Key, Layout, MemberChange, MemberState, Operation, Path, RegionName,
@@ -250,6 +250,24 @@ proptest! {
         prop_assert_eq!(decode_origin(&frame), Ok(origin));
         let header = (entry.dot, entry.time, entry.dependencies);
         prop_assert_eq!(decode_header(&frame), Ok(header));
+    }
+
+    /// Whoever takes it, before others or after.
+    #[test]
+    fn a_frame_gives_its_entry_whether_it_was_read_or_taken_before(entry in any_entry()) {
+        let bytes = encode_entry(&entry);
+        let mut row = Bytes::from([&bytes[..], &bytes[..]].concat());
+        let mut frame = EntryFrame::split(&mut row).unwrap();
+        let unread = frame.clone();
+        prop_assert_eq!(frame.read(Entry::clone), Ok(entry.clone()));
+        let other = frame.clone();
+        for frame in [&frame, &other, &frame, &unread] {
+            prop_assert_eq!(frame.take(), Ok(entry.clone()));
+        }
+        frame.read(|_| ()).unwrap();
+        frame.forget();
+        prop_assert_eq!(frame.take(), Ok(entry));
+        prop_assert_eq!((&frame, frame.bytes(), frame.size()), (&unread, &bytes, row.len()));
     }
 
     #[test]

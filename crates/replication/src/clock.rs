@@ -102,9 +102,8 @@ pub enum ClockState {
 /// Off when the median of all, this one included, is more than `max` away: of three, the odd one out is off
 /// and the two that agree are not.
 #[must_use]
-pub fn skew(offsets_ms: &[i64], max: Duration) -> ClockState {
-    let mut all = offsets_ms.to_vec();
-    all.push(0);
+pub fn skew(offsets_ms: impl IntoIterator<Item = i64>, max: Duration) -> ClockState {
+    let mut all: Vec<i64> = offsets_ms.into_iter().chain([0]).collect();
     all.sort_unstable();
     let middle = all.len() / 2;
     let median = if all.len() % 2 == 1 {
@@ -182,7 +181,11 @@ mod tests {
             ("over the bound", &[1001, 1001], off(-1001)),
         ];
         for (name, offsets, state) in table {
-            assert_eq!(skew(offsets, Duration::from_secs(1)), *state, "{name}");
+            assert_eq!(
+                skew(offsets.iter().copied(), Duration::from_secs(1)),
+                *state,
+                "{name}"
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::wire::BadFrame;
-use atoll_core::{Dot, ReplicaId};
+use atoll_core::wire::{BadFrame, EntryFrame};
+use atoll_core::{Dot, ReplicaId, Timestamp};
 
 /// One connection of a link. A new connection gets a new number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,9 +43,13 @@ impl Default for InboxLimits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
     /// Its bytes, as its origin made them.
-    pub frame: Bytes,
+    pub frame: EntryFrame,
     /// Its dot.
     pub dot: Dot,
+    /// When it was written.
+    pub time: Timestamp,
+    /// Where its request stands in a trace, as in [`Entry`](atoll_core::Entry).
+    pub trace: Bytes,
     /// The link that brought it.
     pub link: LinkId,
     /// The region that sent it.

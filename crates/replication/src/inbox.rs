@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::wire::{BadFrame, decode_entry, decode_header, split_frame};
-use atoll_core::{Dot, ReplicaId, VersionVector};
+use atoll_core::wire::{BadFrame, EntryFrame, decode_header};
+use atoll_core::{Dot, Entry, ReplicaId, Timestamp, VersionVector};
 
 use crate::asks::Asks;
 use crate::backlog::Backlogs;
@@ -147,15 +147,22 @@ impl Inbox {
         };
         let mut rest = batch.entries.clone();
         for _ in 0..batch.count {
-            let frame = split_frame(&mut rest).map_err(|error| Poison {
+            let mut frame = EntryFrame::split(&mut rest).map_err(|error| Poison {
                 link,
                 dot: None,
                 error,
             })?;
-            let (dot, dependencies) = header(link, &frame)?;
+            let Header {
+                dot,
+                time,
+                trace,
+                dependencies,
+            } = header(link, &mut frame)?;
             self.arrivals += 1;
             let item = Item {
                 dot,
+                time,
+                trace,
                 frame,
                 link,
                 sender,
@@ -194,7 +201,7 @@ impl Inbox {
                 received.ready += 1;
                 self.scheduled.raise(dot);
                 let (now, before) = (item.since, self.ready.len());
-                self.ready_bytes += item.frame.len();
+                self.ready_bytes += item.frame.size();
                 self.ready.push_back(item);
                 self.wake(vec![dot.replica], now, before + 1);
             }
@@ -213,7 +220,7 @@ impl Inbox {
         self.room
             .wake(&mut self.scheduled, origins, now, &mut self.ready);
         let woken = self.ready.range(counted..);
-        self.ready_bytes += woken.map(|item| item.frame.len()).sum::<usize>();
+        self.ready_bytes += woken.map(|item| item.frame.size()).sum::<usize>();
     }
 
     fn make_room(&mut self, now: Duration, received: &mut Received) {
@@ -238,13 +245,13 @@ impl Inbox {
 
     fn lose(&mut self, item: &Item) {
         if let Some(link) = self.links.get_mut(&item.link) {
-            link.lost += item.frame.len() as u64;
+            link.lost += item.frame.size() as u64;
         }
     }
 
     fn consume(&mut self, item: &Item) {
         if let Some(link) = self.links.get_mut(&item.link) {
-            link.consumed += item.frame.len() as u64;
+            link.consumed += item.frame.size() as u64;
         }
     }
 
@@ -253,21 +260,23 @@ impl Inbox {
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some(item) = self.ready.front() {
-            if bytes > 0 && bytes + item.frame.len() > bytes_max {
+            if bytes > 0 && bytes + item.frame.size() > bytes_max {
                 break;
             }
             let Some(item) = self.ready.pop_front() else {
                 break;
             };
-            self.ready_bytes -= item.frame.len();
+            self.ready_bytes -= item.frame.size();
             if self.applied.covers(item.dot) {
                 self.consume(&item);
                 continue;
             }
-            bytes += item.frame.len();
+            bytes += item.frame.size();
             taken.push(Ready {
                 frame: item.frame.clone(),
                 dot: item.dot,
+                time: item.time,
+                trace: item.trace.clone(),
                 link: item.link,
                 sender: item.sender,
                 waited: item.waited,
@@ -307,7 +316,7 @@ impl Inbox {
     /// What was handed out and not applied may not have been committed: it is handed out again.
     pub fn proposal_failed(&mut self) {
         while let Some(item) = self.in_flight.pop_back() {
-            self.ready_bytes += item.frame.len();
+            self.ready_bytes += item.frame.size();
             self.ready.push_front(item);
         }
     }
@@ -440,13 +449,24 @@ impl Inbox {
     }
 }
 
-/// The dot and dependencies of an entry that can be read whole: nothing else may reach the region's log.
-fn header(link: LinkId, frame: &Bytes) -> Result<(Dot, VersionVector), Poison> {
-    match decode_entry(frame) {
-        Ok(entry) => Ok((entry.dot, entry.dependencies)),
-        Err(error) => {
-            let dot = decode_header(frame).ok().map(|(dot, ..)| dot);
-            Err(Poison { link, dot, error })
-        }
-    }
+/// What is looked at of an entry before it is applied.
+struct Header {
+    dot: Dot,
+    time: Timestamp,
+    trace: Bytes,
+    dependencies: VersionVector,
+}
+
+/// Of an entry that can be read whole: nothing else may reach the region's log.
+fn header(link: LinkId, frame: &mut EntryFrame) -> Result<Header, Poison> {
+    let look = |entry: &Entry| Header {
+        dot: entry.dot,
+        time: entry.time,
+        trace: entry.trace.clone(),
+        dependencies: entry.dependencies.clone(),
+    };
+    frame.read(look).map_err(|error| {
+        let dot = decode_header(frame.bytes()).ok().map(|(dot, ..)| dot);
+        Poison { link, dot, error }
+    })
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::{Dot, ReplicaId, VersionVector};
+use atoll_core::wire::EntryFrame;
+use atoll_core::{Dot, ReplicaId, Timestamp, VersionVector};
 
 use crate::delivery::LinkId;
 
@@ -14,7 +15,9 @@ use crate::delivery::LinkId;
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) dot: Dot,
-    pub(crate) frame: Bytes,
+    pub(crate) time: Timestamp,
+    pub(crate) trace: Bytes,
+    pub(crate) frame: EntryFrame,
     pub(crate) link: LinkId,
     pub(crate) sender: ReplicaId,
     /// Order of arrival in this inbox.
@@ -76,10 +79,11 @@ impl Room {
     }
 
     /// Lets an entry wait for `missing`.
-    pub(crate) fn hold(&mut self, item: Item, dependencies: VersionVector, missing: Dot) {
+    pub(crate) fn hold(&mut self, mut item: Item, dependencies: VersionVector, missing: Dot) {
+        item.frame.forget();
         self.file(&item, missing);
-        self.bytes += item.frame.len();
-        *self.bytes_by_link.entry(item.link).or_default() += item.frame.len();
+        self.bytes += item.frame.size();
+        *self.bytes_by_link.entry(item.link).or_default() += item.frame.size();
         self.by_link.insert((item.link, item.number), item.dot);
         self.entries
             .insert(item.dot, Waiting { item, dependencies });
@@ -155,10 +159,10 @@ impl Room {
 
     fn take(&mut self, dot: Dot) -> Option<Item> {
         let item = self.entries.remove(&dot)?.item;
-        self.bytes -= item.frame.len();
+        self.bytes -= item.frame.size();
         self.by_link.remove(&(item.link, item.number));
         if let Some(bytes) = self.bytes_by_link.get_mut(&item.link) {
-            *bytes -= item.frame.len();
+            *bytes -= item.frame.size();
             if *bytes == 0 {
                 self.bytes_by_link.remove(&item.link);
             }

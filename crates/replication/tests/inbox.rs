@@ -394,7 +394,7 @@ fn ten_thousand_waiting_entries_are_woken_in_one_go() {
         inbox
             .take_ready(usize::MAX)
             .iter()
-            .map(|r| r.frame.len())
+            .map(|r| r.frame.size())
             .sum::<usize>()
     );
 }

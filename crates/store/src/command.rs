@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use atoll_core::intent::Intent;
-use atoll_core::wire::pb;
+use atoll_core::wire::{EntryFrame, pb};
 use atoll_core::{
     CollectionSpec, IdempotencyKey, Layout, MemberChange, ReplicaId, Timestamp, VersionVector,
 };
@@ -61,7 +61,7 @@ pub enum Command {
         /// Who sent them here.
         sender: ReplicaId,
         /// Their frames, as they came.
-        frames: Vec<Bytes>,
+        frames: Vec<EntryFrame>,
     },
     /// The collections as declared.
     Configure {
@@ -164,7 +164,7 @@ impl Command {
             } => KindPb::Remote(RemotePb {
                 now: now.0,
                 sender: sender.0,
-                frames: frames.clone(),
+                frames: frames.iter().map(|f| f.bytes().clone()).collect(),
             }),
             Command::Configure { collections } => {
                 KindPb::Configure(collections::to_pb(collections))
@@ -228,7 +228,7 @@ fn from_pb(kind: KindPb) -> Result<Command, StoreError> {
         KindPb::Remote(remote) => Command::Remote {
             now: Timestamp(remote.now),
             sender: ReplicaId(remote.sender),
-            frames: remote.frames,
+            frames: remote.frames.into_iter().map(Into::into).collect(),
         },
         KindPb::Configure(message) => Command::Configure {
             collections: collections::from_pb(message)?,

@@ -17,9 +17,10 @@ use atoll_core::intent::{Intent, Rejection};
 use atoll_core::layout::AgreedLayout;
 use atoll_core::state::LedgerRow;
 use atoll_core::view::{self, Lens};
+use atoll_core::wire::{self, EntryFrame};
 use atoll_core::{
     CollectionName, CollectionSpec, Dot, Entry, MemberState, Operation, ReplicaId, StoreId,
-    Timestamp, apply, wire,
+    Timestamp, apply,
 };
 
 use crate::command::{Command, Request};
@@ -218,7 +219,12 @@ impl Region {
         next.ledger_rows = next.ledger_rows.saturating_add_signed(tx.ledger_growth());
         next.idempotency_keys = next.idempotency_keys.saturating_add_signed(tx.key_growth());
 
-        let mut batch = Batch::new();
+        let frames = group.arrivals.iter().map(|new| new.frame.len());
+        // An entry is kept as it came, and changes a slot or two.
+        let mut batch = Batch::with_capacity(
+            8 + 4 * group.arrivals.len(),
+            512 + frames.map(|bytes| 2 * bytes + 256).sum::<usize>(),
+        );
         tx.into_batch(&mut batch);
         for new in &group.arrivals {
             batch.put(
@@ -391,12 +397,12 @@ impl Work<'_> {
 
     /// Nothing is taken of a sender from the entry on that removed it by force. All others may rely on it: what those
     /// that know of the removal have of it is all that there will ever be.
-    fn merge(&mut self, sender: ReplicaId, frames: &[Bytes]) -> Result<Merged, StoreError> {
+    fn merge(&mut self, sender: ReplicaId, frames: &[EntryFrame]) -> Result<Merged, StoreError> {
         let mut merged = Merged::default();
         let mut is_removed = self.catalog.regions.is_removed(sender);
         for frame in frames {
             // Links check entries before they propose them; one that slipped through waits like an early one.
-            let Ok(entry) = wire::decode_entry(frame) else {
+            let Ok(entry) = frame.take() else {
                 merged.early += 1;
                 continue;
             };
@@ -414,7 +420,7 @@ impl Work<'_> {
                     is_removed = self.catalog.regions.is_removed(sender);
                 }
                 self.tx.remember_key(&entry)?;
-                self.add(entry, Some(sender), Some(frame.clone()));
+                self.add(entry, Some(sender), Some(frame.bytes().clone()));
                 merged.applied += 1;
             }
         }

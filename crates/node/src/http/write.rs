@@ -186,7 +186,17 @@ pub(crate) fn receipt(
         .entry
         .map(|(dot, _)| Dot::to_string(&dot))
         .unwrap_or_default();
-    let mut text = format!(r#"{{"dot":"{dot}","session":"{session}"{more}"#);
+    let mut text = String::with_capacity(128 + session.len() + more.len());
+    for part in [
+        r#"{"dot":""#,
+        &dot,
+        r#"","session":""#,
+        &session,
+        "\"",
+        more,
+    ] {
+        text.push_str(part);
+    }
     if let Some(regions) = seen_by {
         // Names of regions and of replicas hold nothing that JSON escapes.
         text.push_str(&format!(r#","seenBy":["{}"]"#, regions.join(r#"",""#)));

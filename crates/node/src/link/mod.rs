@@ -150,12 +150,8 @@ impl Peers {
 
     /// By how many milliseconds this region's clock is off, when it is further off than `max`.
     pub(crate) fn clock_off_by(&self, max: Duration, now: Duration) -> Option<i64> {
-        let offsets: Vec<i64> = self
-            .offsets(now)
-            .into_iter()
-            .map(|(_, offset)| offset)
-            .collect();
-        match skew(&offsets, max) {
+        let offsets = self.offsets(now);
+        match skew(offsets.into_iter().map(|(_, offset)| offset), max) {
             ClockState::Ok => None,
             ClockState::Off { by_ms } => Some(by_ms),
         }

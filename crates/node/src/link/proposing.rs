@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::TryStreamExt;
 use openraft::errors::{ClientWriteError, Fatal};
 
-use atoll_core::{ReplicaId, Timestamp, wire};
+use atoll_core::wire::EntryFrame;
+use atoll_core::{ReplicaId, Timestamp};
 use atoll_replication::delivery::Ready;
 use atoll_store::{Command, Outcome};
 
@@ -91,13 +91,9 @@ impl Inbound {
             let link: Arc<str> = link.into();
             for entry in run {
                 metrics.causal_wait(&origin, entry.waited);
-                let Ok(wire::Origin { time, trace, .. }) = wire::decode_origin(&entry.frame) else {
-                    followed.push(None);
-                    continue;
-                };
-                let age_ms = now_ms.saturating_sub(time.millis());
+                let age_ms = now_ms.saturating_sub(entry.time.millis());
                 metrics.visibility(&origin, Duration::from_millis(age_ms));
-                followed.push(metrics.traces().arrived(&trace, entry.waited, &link));
+                followed.push(metrics.traces().arrived(&entry.trace, entry.waited, &link));
             }
             if !link.is_empty() {
                 metrics.entries(&link, EntryResult::Applied, run.len() as u64);
@@ -130,7 +126,7 @@ fn by_sender(
     followed: Vec<Option<Arrived>>,
     now: Timestamp,
 ) -> (Vec<Proposal>, Vec<(Application, Vec<Arrived>)>) {
-    let mut runs: Vec<(ReplicaId, Vec<Bytes>, Vec<Arrived>)> = Vec::new();
+    let mut runs: Vec<(ReplicaId, Vec<EntryFrame>, Vec<Arrived>)> = Vec::new();
     for (entry, arrived) in ready.into_iter().zip(followed) {
         match runs.last_mut() {
             Some((sender, frames, followed)) if *sender == entry.sender => {

@@ -346,8 +346,10 @@ fn leads(raft: &Raft) -> bool {
 fn alone(raft: &Raft, me: u64) -> bool {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
-    let mut voters = metrics.membership_config.membership().voter_ids();
-    voters.next() == Some(me) && voters.next().is_none()
+    match &metrics.membership_config.membership().get_joint_config()[..] {
+        [voters] => voters.len() == 1 && voters.contains(&me),
+        _ => false,
+    }
 }
 
 /// A region of one leads itself at once; everything that was logged before is applied when this returns.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use atoll_core::wire::{decode_entry, encode_entry};
+use atoll_core::wire::encode_entry;
 use atoll_core::{Dot, Entry, RegionName, ReplicaId, Timestamp, VersionVector};
 use atoll_replication::delivery::{InboxLimits, Ready};
 use atoll_replication::inbox::Inbox;
@@ -162,7 +162,7 @@ impl Region {
     /// What the store's apply does: the vector drops a second copy. Nothing comes early, but behind a lost
     /// proposal; then it is offered again.
     fn apply(&mut self, ready: &Ready) {
-        let entry = decode_entry(&ready.frame).unwrap();
+        let entry = ready.frame.take().unwrap();
         assert_eq!(entry.dot, ready.dot);
         if self.log.vector.covers(entry.dot) {
             return;
@@ -171,7 +171,7 @@ impl Region {
             self.waited = self.waited.max(ready.waited);
             self.applied_remotely += 1;
             self.log
-                .push(entry.dot, Some(ready.sender), ready.frame.clone());
+                .push(entry.dot, Some(ready.sender), ready.frame.bytes().clone());
         } else {
             assert!(
                 self.lost_some,

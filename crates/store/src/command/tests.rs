@@ -127,7 +127,7 @@ fn remote_is_pinned() {
     let remote = Command::Remote {
         now: now(),
         sender: ReplicaId(0xB2),
-        frames: vec![Bytes::from_static(b"one"), Bytes::new()],
+        frames: vec![Bytes::from_static(b"one").into(), Bytes::new().into()],
     };
     insta::assert_snapshot!(check(&remote), @"011a1909080706050403020111b2000000000000001a036f6e651a00");
 }
@@ -299,7 +299,7 @@ fn commands() -> impl Strategy<Value = Command> {
             idempotency,
         });
     let requests = prop::collection::vec(request, 0..3);
-    let frames = prop::collection::vec(bytes(), 0..3);
+    let frames = prop::collection::vec(bytes().prop_map_into::<EntryFrame>(), 0..3);
     prop_oneof![
         times().prop_map(|now| Command::Announce { now }),
         times().prop_map(|now| Command::Join { now }),

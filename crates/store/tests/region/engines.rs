@@ -152,7 +152,7 @@ impl Seat {
         let command = Command::Remote {
             now: at(0),
             sender: identity(sender).replica,
-            frames,
+            frames: frames.into_iter().map(Into::into).collect(),
         };
         let outcome = self.apply(&[command]).outcomes.remove(0);
         let Outcome::Merged(merged) = outcome else {

@@ -111,7 +111,7 @@ fn cost(in_flight: u64) -> (usize, usize) {
             apply(Command::Remote {
                 now: at(0),
                 sender: identity(place).replica,
-                frames: vec![frame],
+                frames: vec![frame.into()],
             });
         }
     }

@@ -97,7 +97,7 @@ impl Regions {
         let command = Command::Remote {
             now: at(0),
             sender: identity(from).replica,
-            frames,
+            frames: frames.into_iter().map(Into::into).collect(),
         };
         let outcome = self.apply(to, command).outcomes.remove(0);
         let Outcome::Merged(merged) = outcome else {

@@ -95,7 +95,7 @@ fn a_refused_request_of_a_batch_changes_nothing() {
                 Command::Remote {
                     now: at(5),
                     sender,
-                    frames,
+                    frames: frames.into_iter().map(Into::into).collect(),
                 },
                 second,
             ]

@@ -128,6 +128,11 @@ fn of_family(settings: &Settings, family: Family) -> Options {
     options.set_write_buffer_size((settings.memory.buffer_bytes / 2).max(1 << 20));
     options.set_max_write_buffer_number(4);
     options.set_arena_block_size(256 << 10);
+    if is_asked_in_vain(family) {
+        // At most 1 % more memory: some 20 bits a key, when keys with their values take 250 bytes.
+        options.set_memtable_prefix_bloom_ratio(0.01);
+        options.set_memtable_whole_key_filtering(true);
+    }
     options.set_target_file_size_base(32 << 20);
     options.set_max_bytes_for_level_base(128 << 20);
 
@@ -148,11 +153,15 @@ fn table(settings: &Settings, family: Family) -> BlockBasedOptions {
     // Else indexes and filters would be outside the bound.
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    if matches!(family, Family::Meta | Family::State | Family::Log) {
-        // They are asked for keys that are not there: a new idempotency key, a new key's slots, an entry
-        // that has not arrived.
+    if is_asked_in_vain(family) {
         table.set_bloom_filter(10.0, false);
         table.set_optimize_filters_for_memory(true);
     }
     table
+}
+
+/// Whether it is often asked for keys that are not there: a new idempotency key, a new key's slots, an entry that has not
+/// arrived.
+fn is_asked_in_vain(family: Family) -> bool {
+    matches!(family, Family::Meta | Family::State | Family::Log)
 }
