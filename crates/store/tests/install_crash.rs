@@ -156,7 +156,8 @@ fn start(directory: &Path, abort_after: &str) -> (Child, BufReader<ChildStdout>)
         .env(DIRECTORY, directory)
         .env(ABORT_AFTER, abort_after)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        // Says why, when it dies before it is told to.
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap();
     let said = BufReader::new(child.stdout.take().unwrap());
