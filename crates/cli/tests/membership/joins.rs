@@ -185,7 +185,14 @@ async fn a_region_that_joins_names_the_one_that_has_not_heard_of_it() {
     let mut store = four().await;
     let clients = store.clients();
     let (eu, af) = (&clients[0], &clients[3]);
-    put(eu, "a", 1).await;
+    put(&clients[2], "a", 1).await;
+    for client in &clients[..2] {
+        // One that nobody has heard of would not be known by name.
+        until("what ap wrote is there", async || {
+            has(client, "a").await.then_some(())
+        })
+        .await;
+    }
     store.regions[2].kill();
     store.regions[3].start();
     until("af waits for ap", async || {
