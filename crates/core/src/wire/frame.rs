@@ -10,7 +10,8 @@ use crate::entry::Entry;
 
 /// An entry's bytes and, until somebody takes it, what was read of them. Equal to another one of the same bytes.
 ///
-/// What was read takes several times the bytes' memory: it goes to the first who takes it, and is not kept by clones.
+/// What was read takes several times the bytes' memory: clones share it, and it goes to the first who
+/// takes it.
 #[derive(Clone)]
 pub struct EntryFrame {
     bytes: Bytes,
